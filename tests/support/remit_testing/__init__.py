@@ -1,0 +1,1 @@
+"""Helpers every test may import; fixtures are in remit_testing.fixtures."""
