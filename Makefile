@@ -1,0 +1,73 @@
+# Every target sets up what it needs; `make` alone lists them. Needs Python 3.11 or newer and make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PACKAGES := libs/events libs/service services/invoice-svc services/scheduler-svc services/notifier-svc services/escalation-svc libs/local
+SOURCES := $(addsuffix /src,$(PACKAGES))
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help setup dev run test check fmt kafka topics migrate schemas lock clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(VENV)/pyvenv.cfg:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Remit needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	@$(PYTHON) -m venv $(VENV) || { echo "Python's venv module is missing: install it (Debian: apt-get install python3-venv) and run make again"; exit 2; }
+
+define install_packages
+$(PIP) install --no-deps --no-build-isolation $(addprefix -e ./,$(PACKAGES))
+endef
+
+$(VENV)/.run: $(VENV)/pyvenv.cfg requirements.lock $(addsuffix /pyproject.toml,$(PACKAGES))
+	@echo "Setting up $(VENV) (a minute or two, once)"
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(install_packages)
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run requirements-dev.lock
+	@echo "Adding the development tools to $(VENV)"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+setup: $(VENV)/.run ## Make .venv with `remit` in it
+dev: $(VENV)/.dev ## Make .venv with the tools of test and check in it too
+
+run: setup ## Start everything on this machine: PostgreSQL, four services, mailbox, sample (INVOICES=file.csv for yours)
+	@$(if $(EVENTS_URL),EVENTS_URL='$(EVENTS_URL)') $(BIN)/remit run $(if $(INVOICES),--invoices '$(INVOICES)') $(RUN_FLAGS)
+
+test: dev ## Run all tests (with real Kafka where a JDK and Maven are found)
+	@$(BIN)/python -m pytest -q $(TEST_FLAGS)
+
+check: dev ## Lint, types, import walls, schema and migration drift; changes nothing
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m remit_events.schemas --check
+	@$(BIN)/remit migrate --check
+
+fmt: dev ## Format and fix what can be fixed
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+kafka: ## Start a real Apache Kafka on 127.0.0.1:9092 (needs a JDK and Maven)
+	@$(PYTHON) deploy/kafka/kafka.py start
+
+topics: setup ## Create the topics with their partitions and retention on EVENTS_URL
+	@$(if $(EVENTS_URL),EVENTS_URL='$(EVENTS_URL)') $(BIN)/remit topics create
+
+migrate: setup ## Bring every service's database up to date
+	@$(BIN)/remit migrate
+
+schemas: dev ## Write the JSON Schemas and the AsyncAPI document from the models
+	@$(BIN)/python -m remit_events.schemas
+
+lock: dev ## Resolve the dependencies anew into the two lock files (versions and hashes only)
+	@$(PIP) install uv
+	@$(BIN)/uv export -q --all-packages --no-dev --group build --no-emit-workspace --no-header --no-annotate -o requirements.lock
+	@$(BIN)/uv export -q --all-packages --group build --no-emit-workspace --no-header --no-annotate -o requirements-dev.lock
+
+clean: ## Remove the environment and caches (data folders stay)
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .cache
