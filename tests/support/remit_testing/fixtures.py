@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from remit_local.postgres import EmbeddedPostgres
 
 _numbers = itertools.count(1)

@@ -13,6 +13,6 @@ def simulate(ledger: Path, out: Path, *options: str) -> str:
     command = [sys.executable, "-m", "remit_local", "simulate", str(ledger), "--out", str(out), *options]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=600, check=False, env=os.environ | {"COLUMNS": "120"}
-    )  # noqa: S603
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
