@@ -1,0 +1,57 @@
+"""What a message is made of, and what comes out: the whole interface between delivery and templates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+from remit_events.schedule import Demand, Item
+from remit_events.state import CustomerState, SellerState, Stage, Tone
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentInfo:
+    """The payment a thank-you is for: minor units of `currency`; `received_on` in the customer's zone."""
+
+    reference: str
+    received_on: date
+    amount_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class MessageContext:
+    """One touch of one customer: `items[0]` leads, `local_date` is the sending day in the customer's zone.
+
+    `demand` is needed by the stage `demand`, `payment` says what a thank-you is for. `template` names a set of
+    wordings; where there is none of that name the standard wording of stage and tone is used.
+    """
+
+    seller: SellerState
+    customer: CustomerState
+    stage: Stage
+    step: str
+    tone: Tone | None
+    template: str
+    items: tuple[Item, ...]
+    local_date: date
+    demand: Demand | None = None
+    payment: PaymentInfo | None = None
+    unsubscribe_url: str | None = None
+    unsubscribe_mailto: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A message ready to leave: `language` is the tag used, `digest` the SHA-256 (hex) of what leaves.
+
+    `sms` and `letter` (a PDF, A4) are there only when their channel was asked for.
+    """
+
+    language: str
+    subject: str
+    text: str
+    html: str
+    digest: str
+    sms: str | None = None
+    letter: bytes | None = None
