@@ -1,0 +1,172 @@
+"""The narrow bus: what relay and consumers need of a transport, and the choice of one by URL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from remit_events.catalogue import TOPICS, Topic
+from remit_events.envelope import Event, Message
+
+# A record may be 1 MB and its envelope; both transports refuse what is larger.
+MAX_RECORD_BYTES = 1_310_720
+
+Headers = list[tuple[str, bytes]]
+Position = tuple[str, int]  # topic, partition
+
+
+class BusError(Exception):
+    """The transport did not do what was asked; nothing is known to be wrong with the records."""
+
+
+class FencedError(BusError):
+    """The partitions of a commit belong to another member by now; they will be delivered there again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is published: order is kept per key within a topic."""
+
+    topic: str
+    key: str
+    value: bytes
+    headers: Headers
+
+    @classmethod
+    def of(cls, topic: str, message: Message) -> Record:
+        return cls(topic, message.partition_key, message.data, message.headers())
+
+    def size(self) -> int:
+        """Bytes of the record, rounded up for framing."""
+        return len(self.key) + len(self.value) + sum(len(name) + len(value) + 8 for name, value in self.headers) + 64
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A record as it came off the bus. `message` is None when its headers cannot be read; `failure` says why."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: str
+    value: bytes
+    headers: Headers
+    message: Message | None
+    failure: str | None = None
+
+    @classmethod
+    def read(cls, topic: str, partition: int, offset: int, key: str, value: bytes, headers: Headers) -> Delivered:
+        """Never raises: what cannot be read becomes `failure`."""
+        try:
+            message, failure = Message.from_headers(headers, value), None
+        except (KeyError, ValueError) as error:
+            message, failure = None, f"{type(error).__name__}: {error}"
+        return cls(topic, partition, offset, key, value, headers, message, failure)
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An event as a handler gets it: readable, and new to this consumer."""
+
+    message: Message
+    event: Event
+    topic: str
+    partition: int
+    offset: int
+
+
+class Subscription(Protocol):
+    """One member of a consumer group. Reads from the group's committed offsets, else from the earliest record.
+
+    Used by one task at a time. `wake` is set when there may be something to poll.
+    """
+
+    group: str
+    wake: asyncio.Event
+
+    async def poll(self, *, limit: int = 500, timeout: float = 0.0) -> list[Delivered]:
+        """Up to `limit` records in order per partition; waits up to `timeout` seconds for the first.
+
+        With timeout 0 all that this process published and this member owns is returned, nothing is waited for.
+        """
+        ...
+
+    async def commit(self) -> None:
+        """Commits behind the last record of every poll. Raises FencedError when partitions were lost meanwhile."""
+        ...
+
+    async def rewind(self) -> None:
+        """Back to the committed offsets: what was polled since is delivered again."""
+        ...
+
+    async def commit_through(self, last: Mapping[Position, int]) -> None:
+        """Commits behind the given offsets only, and goes on reading there."""
+        ...
+
+    async def seek(self, topic: str, partition: int, offset: int) -> None:
+        """Reads on from `offset` (clamped to what is retained); takes effect for the group with the next commit."""
+        ...
+
+    async def assignment(self) -> set[Position]:
+        """The partitions this member reads now."""
+        ...
+
+    async def close(self) -> None:
+        """Leaves the group; uncommitted records go to the other members."""
+        ...
+
+
+class Bus(Protocol):
+    """A transport: durable, ordered per key, at least once."""
+
+    async def publish(self, records: Sequence[Record]) -> list[str | None]:
+        """Returns once every record is durable; per record None, or why it was refused for good.
+
+        Raises BusError when the transport failed: then any of the records may or may not be on it.
+        """
+        ...
+
+    def subscription(self, group: str, topics: Sequence[str]) -> Subscription:
+        """A new member of `group`; it joins with its first poll."""
+        ...
+
+    async def ensure_topics(self, topics: Sequence[Topic] = TOPICS) -> None:
+        """Creates what is missing. Raises BusError when a topic exists with another number of partitions."""
+        ...
+
+    async def end_offsets(self, topics: Sequence[str]) -> dict[Position, int]:
+        """Per partition the offset the next record will get."""
+        ...
+
+    async def lag(self, group: str, topics: Sequence[str]) -> int:
+        """How many retained records the group has not committed; exact when nobody publishes meanwhile."""
+        ...
+
+    async def check(self) -> None:
+        """Raises BusError when the transport cannot be reached."""
+        ...
+
+    async def prune(self) -> int:
+        """Drops records beyond their topic's retention where the transport does not do so itself; how many."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+def open_bus(url: str, *, prefix: str = "") -> Bus:
+    """The transport of `url`: `kafka://host:port[,host:port]` or `postgresql://…`; nothing is connected yet.
+
+    `prefix` stands before every topic and group name on the transport. Raises ValueError for another scheme.
+    """
+    scheme = url.partition("://")[0].partition("+")[0]
+    if scheme == "kafka":
+        from remit_events.kafka_bus import KafkaBus
+
+        return KafkaBus(url, prefix=prefix)
+    if scheme in ("postgresql", "postgres"):
+        from remit_events.postgres_bus import PostgresBus
+
+        return PostgresBus(url, prefix=prefix)
+    raise ValueError(f"EVENTS_URL: {scheme!r} is no transport; use kafka://host:port or postgresql://…")

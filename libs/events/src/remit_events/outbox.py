@@ -1,0 +1,55 @@
+"""Writing events: they leave with the transaction that caused them, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from opentelemetry import trace
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+from uuid6 import uuid7
+
+from remit_events.envelope import Event
+
+_INSERT = text("""
+INSERT INTO outbox (event_id, aggregate_id, aggregate_version, topic, type, key, payload, time, traceparent)
+SELECT event_id, aggregate_id, aggregate_version, topic, type, key, payload, CAST(:time AS timestamptz), :traceparent
+FROM unnest(
+    CAST(:event_ids AS uuid[]), CAST(:aggregate_ids AS uuid[]), CAST(:aggregate_versions AS int[]),
+    CAST(:topics AS text[]), CAST(:types AS text[]), CAST(:keys AS text[]), CAST(:payloads AS text[])
+) WITH ORDINALITY AS given (event_id, aggregate_id, aggregate_version, topic, type, key, payload, n)
+ORDER BY n
+""")
+
+
+async def emit(session: AsyncSession, events: Sequence[Event], *, now: datetime) -> None:
+    """Stores `events` in the session's transaction; their order is the order they are published in per key.
+
+    The caller has locked the customers' rows in id order before, so that ids follow the order of the facts.
+    """
+    if not events:
+        return
+    await session.execute(
+        _INSERT,
+        {
+            "event_ids": [uuid7() for _ in events],
+            "aggregate_ids": [event.subject() for event in events],
+            "aggregate_versions": [event.sequence() for event in events],
+            "topics": [event.topic for event in events],
+            "types": [event.type for event in events],
+            "keys": [str(event.partition_key()) for event in events],
+            "payloads": [event.model_dump_json() for event in events],
+            "time": now,
+            "traceparent": traceparent(),
+        },
+    )
+    session.info["emitted"] = True
+
+
+def traceparent() -> str | None:
+    """The current span as W3C Trace Context, None outside of one."""
+    span = trace.get_current_span().get_span_context()
+    if not span.is_valid:
+        return None
+    return f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}"
