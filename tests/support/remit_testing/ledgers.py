@@ -7,25 +7,10 @@ import random
 from datetime import date, timedelta
 from pathlib import Path
 
-COLUMNS = [
-    "customer_id",
-    "customer_name",
-    "email",
-    "phone",
-    "profile",
-    "country",
-    "timezone",
-    "language",
-    "invoice_number",
-    "issue_date",
-    "due_date",
-    "amount",
-    "currency",
-    "disputed",
-    "paid_date",
-    "sms_consent",
-    "address",
-]
+COLUMNS = (
+    "customer_id", "customer_name", "email", "phone", "profile", "country", "timezone", "language",
+    "invoice_number", "issue_date", "due_date", "amount", "currency", "disputed", "paid_date", "sms_consent", "address",
+)  # fmt: skip
 
 # country, zone, language, currency, a valid mobile number there
 PLACES = (
