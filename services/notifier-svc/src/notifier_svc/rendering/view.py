@@ -1,0 +1,235 @@
+"""What the wordings may say: every fact of a message, cleaned and formatted in its language.
+
+A template sees only this, as `m`; nothing here is markup and nothing is computed in templates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from remit_events.schedule import Demand, Item
+from remit_events.state import Stage
+
+from notifier_svc.rendering import clean
+from notifier_svc.rendering.context import MessageContext, PaymentInfo
+from notifier_svc.rendering.language import Choice, Language
+
+FOLLOW_UPS = frozenset({Stage.UPCOMING, Stage.DUE, Stage.OVERDUE, Stage.DEMAND})
+_NAMED_IN_FULL = 3  # invoices a subject names before it counts the rest
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One invoice. `paid` and `disputed` are None when nothing was; `balance` when nothing is left."""
+
+    number: str
+    issued: str
+    due: str | None
+    amount: str
+    total: str
+    paid: str | None
+    disputed: str | None
+    balance: str | None
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A formal demand: amounts in the leading item's currency; interest and compensation None when zero."""
+
+    principal: str
+    interest: str | None
+    compensation: str | None
+    total: str
+    deadline: str
+    deadline_short: str
+    reminders: int
+    reminders_sent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The payment a thank-you is for."""
+
+    amount: str
+    on: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A message's facts. `due`, `days`, `status` and `relative` speak of the oldest due date among the items."""
+
+    seller: str
+    customer: str
+    company: bool
+    n: int
+    single: bool
+    count: str
+    invoices: str
+    invoices_start: str
+    numbers: str
+    amounts: str
+    due: str
+    days: int
+    status: str
+    relative: str
+    when: str
+    partial: bool
+    settled: bool
+    lines: tuple[Line, ...]
+    totals: tuple[str, ...]
+    claim: Claim | None
+    received: Received | None
+
+
+def build(message: MessageContext, choice: Choice) -> View:
+    """The facts of `message`. ValueError: no items, a follow-up without a due date, a demand without its terms."""
+    _check(message)
+    language, items = choice.language, message.items
+    numbers = _numbers(items, language)
+    reference = min(items, key=lambda item: item.invoice.due_date or date.max)
+    totals = _totals(message)
+    formatted = tuple(choice.formats.money(minor, currency) for currency, minor in totals.items())
+    return View(
+        seller=clean.line(message.seller.name),
+        customer=clean.line(message.customer.name),
+        company=message.customer.profile != "individual",
+        n=len(items),
+        single=len(items) == 1,
+        count=language.plural("count", len(items)),
+        invoices=language.plural("invoices", len(items), numbers=numbers),
+        invoices_start=language.plural("invoices_start", len(items), numbers=numbers),
+        numbers=numbers,
+        amounts=language.listed(formatted),
+        due=choice.formats.long(reference.invoice.due_date) if reference.invoice.due_date else "",
+        days=reference.days_overdue,
+        status=_status(reference, language),
+        relative=_relative(reference.days_overdue, language),
+        when=_when(reference, len(items), choice),
+        partial=any(_disputed(item, message.stage) for item in items),
+        settled=all(item.invoice.balance_minor == 0 for item in items),
+        lines=tuple(_line(item, message.stage, choice) for item in items),
+        totals=formatted,
+        claim=_claim(message.demand, message.items, totals, choice) if message.demand else None,
+        received=_received(message.payment, choice) if message.payment else None,
+    )
+
+
+def _check(message: MessageContext) -> None:
+    if not message.items:
+        raise ValueError("a message needs at least one invoice")
+    if message.stage in FOLLOW_UPS and message.items[0].invoice.due_date is None:
+        raise ValueError(f"stage {message.stage} needs a due date")
+    if message.stage is Stage.DEMAND and message.demand is None:
+        raise ValueError("a demand needs its terms")
+
+
+def amount_of(item: Item, stage: Stage) -> int:
+    """Minor units a line stands for: what is asked, but the invoice's whole sum when it is presented or thanked for."""
+    return item.invoice.total_minor if stage in (Stage.INVOICE, Stage.THANKS) else item.amount_minor
+
+
+def _totals(message: MessageContext) -> dict[str, int]:
+    totals: dict[str, int] = {}
+    for item in message.items:
+        currency = item.invoice.currency
+        totals[currency] = totals.get(currency, 0) + amount_of(item, message.stage)
+    return totals
+
+
+def payable(message: MessageContext) -> dict[str, int]:
+    """What is asked for in all, minor units by currency; a demand's interest and compensation included."""
+    totals = _totals(message)
+    if message.demand:
+        extra = message.demand.interest_minor + message.demand.compensation_minor
+        totals[message.items[0].invoice.currency] += extra
+    return totals
+
+
+def _numbers(items: Sequence[Item], language: Language) -> str:
+    numbers = [clean.line(item.invoice.number, 32) for item in items]
+    if len(numbers) <= _NAMED_IN_FULL:
+        return language.listed(numbers)
+    return language.plural("more", len(numbers) - 2, numbers=", ".join(numbers[:2]))
+
+
+def _relative(days_overdue: int, language: Language) -> str:
+    """7 days overdue; today; in 7 days."""
+    if days_overdue > 0:
+        return language.plural("overdue_short", days_overdue)
+    return language.plural("upcoming_short", -days_overdue)
+
+
+def _status(item: Item, language: Language) -> str:
+    """As `_relative`, but a statement of its own: due in 7 days."""
+    if item.invoice.due_date is None:
+        return ""
+    if item.days_overdue > 0:
+        return language.plural("overdue", item.days_overdue)
+    return language.plural("upcoming", -item.days_overdue)
+
+
+def _when(item: Item, n: int, choice: Choice) -> str:
+    """For subjects: due 31 Mar 2026 (7 days overdue); "" without a due date."""
+    if item.invoice.due_date is None:
+        return ""
+    past = "past" if item.days_overdue > 0 else "today" if item.days_overdue == 0 else "future"
+    return choice.language.plural(
+        f"when_{past}",
+        n,
+        date=choice.formats.medium(item.invoice.due_date),
+        relative=_relative(item.days_overdue, choice.language),
+    )
+
+
+def _disputed(item: Item, stage: Stage) -> int:
+    """The part of the balance that a follow-up does not ask for because it is disputed, in minor units."""
+    invoice = item.invoice
+    if stage not in FOLLOW_UPS:
+        return 0
+    return min(invoice.disputed_minor, max(invoice.balance_minor - item.amount_minor, 0))
+
+
+def _line(item: Item, stage: Stage, choice: Choice) -> Line:
+    invoice, money = item.invoice, choice.formats.money
+    paid, disputed = invoice.total_minor - invoice.balance_minor, _disputed(item, stage)
+    settled = stage is Stage.THANKS and invoice.balance_minor == 0
+    return Line(
+        number=clean.line(invoice.number),
+        issued=choice.formats.long(invoice.issue_date),
+        due=choice.formats.long(invoice.due_date) if invoice.due_date else None,
+        amount=money(amount_of(item, stage), invoice.currency),
+        total=money(invoice.total_minor, invoice.currency),
+        paid=money(paid, invoice.currency) if paid > 0 else None,
+        disputed=money(disputed, invoice.currency) if disputed else None,
+        balance=money(invoice.balance_minor, invoice.currency) if invoice.balance_minor else None,
+        status=choice.language.say("settled") if settled else _status(item, choice.language),
+    )
+
+
+def _claim(demand: Demand, items: Sequence[Item], totals: dict[str, int], choice: Choice) -> Claim:
+    currency, formats = items[0].invoice.currency, choice.formats
+    extra = demand.interest_minor + demand.compensation_minor
+    whole = {code: minor + (extra if code == currency else 0) for code, minor in totals.items()}
+    listed = choice.language.listed
+    return Claim(
+        principal=listed([formats.money(minor, code) for code, minor in totals.items()]),
+        interest=formats.money(demand.interest_minor, currency) if demand.interest_minor else None,
+        compensation=formats.money(demand.compensation_minor, currency) if demand.compensation_minor else None,
+        total=listed([formats.money(minor, code) for code, minor in whole.items()]),
+        deadline=formats.long(demand.deadline),
+        deadline_short=formats.medium(demand.deadline),
+        reminders=demand.reminders_sent,
+        reminders_sent=choice.language.plural("reminders", demand.reminders_sent),
+    )
+
+
+def _received(payment: PaymentInfo, choice: Choice) -> Received:
+    return Received(
+        amount=choice.formats.money(payment.amount_minor, payment.currency),
+        on=choice.formats.long(payment.received_on),
+        reference=clean.line(payment.reference, 140),
+    )
