@@ -1,0 +1,124 @@
+"""Exceptions become problems: what the caller can mend says how, what they cannot shows nothing of the inside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import structlog
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+
+from remit_service.logs import describe
+from remit_service.problems import FieldError, Problem, invalid_fields
+
+log = structlog.get_logger(__name__)
+
+_STATUSES = {
+    400: ("bad-request", "Bad request", "The request could not be read. Check that its body is valid JSON in UTF-8."),
+    404: ("no-such-route", "No such route", "There is nothing at this path; /docs lists every route."),
+    405: ("method-not-allowed", "Method not allowed", "This path does not take this method; see the Allow header."),
+    413: ("body-too-large", "Body too large", "The body is too large; send fewer items per request."),
+}
+
+_WAYS_OUT = {
+    "missing": "This field is required; add it.",
+    "extra_forbidden": "There is no such field here; remove it or check its spelling.",
+    "uuid_parsing": "This must be a UUID, as given by the route that created the thing.",
+    "uuid_type": "This must be a UUID, as given by the route that created the thing.",
+    "date_from_datetime_parsing": "This must be a date as YYYY-MM-DD.",
+    "date_parsing": "This must be a date as YYYY-MM-DD.",
+    "date_type": "This must be a date as YYYY-MM-DD.",
+    "timezone_aware": "This moment needs an offset, as in 2026-01-31T09:00:00Z.",
+    "model_attributes_type": "This must be a JSON object.",
+    "dict_type": "This must be a JSON object.",
+    "string_unicode": "This text is not valid Unicode (a lone surrogate); send it as UTF-8.",
+}
+
+# SQLSTATEs of a transaction that may simply be tried again: serialization failure, deadlock, lock not available.
+_RETRYABLE = frozenset({"40001", "40P01", "55P03"})
+
+
+def problem_of(error: Exception) -> Problem:
+    """The problem an unexpected exception is answered with."""
+    if isinstance(error, Problem):
+        return error
+    state = str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
+    if state in _RETRYABLE:
+        return _unavailable("try-again", "Other requests were changing the same things. Send the request again.")
+    if state == "57014":
+        return _unavailable("timeout", "The database took too long. Ask for less at once, or try again later.")
+    if isinstance(error, DBAPIError) and (state.startswith("22") or _is_data_error(error)):
+        detail = "A value cannot be stored: a number is out of range or a text holds a forbidden character."
+        return Problem("value-not-storable", 422, "Value not storable", detail)
+    if isinstance(error, PoolTimeout | OperationalError | InterfaceError | ConnectionError) or _disconnected(error):
+        return _unavailable("database-unavailable", "The database cannot be reached just now. Try again shortly.")
+    return internal()
+
+
+def internal() -> Problem:
+    detail = "Something went wrong on our side; nothing was changed. Try again; if it stays, report time and path."
+    return Problem("internal-error", 500, "Internal error", detail)
+
+
+def report(error: BaseException, service: str, method: str, route: str) -> None:
+    log.error("request failed", service=service, method=method, route=route, **describe(error))
+
+
+def _unavailable(slug: str, detail: str) -> Problem:
+    return Problem(slug, 503, "Not available just now", detail, headers={"Retry-After": "1"})
+
+
+def _is_data_error(error: DBAPIError) -> bool:
+    cause = error.orig.__cause__ if error.orig is not None else None
+    return any("DataError" in kind.__name__ for kind in type(cause).__mro__) if cause is not None else False
+
+
+def _disconnected(error: Exception) -> bool:
+    return isinstance(error, DBAPIError) and error.connection_invalidated
+
+
+def of_http(error: HTTPException) -> Problem:
+    """What Starlette and FastAPI raise by themselves: unknown paths, wrong methods, unreadable bodies."""
+    slug, title, detail = _STATUSES.get(error.status_code, ("http-error", str(error.detail), str(error.detail)))
+    return Problem(slug, error.status_code, title, detail, headers=error.headers or {})
+
+
+def of_validation(error: RequestValidationError) -> Problem:
+    """A 422 naming every field, or 400 when the body is no JSON at all."""
+    faults = error.errors()
+    broken = next((fault for fault in faults if fault["type"] == "json_invalid"), None)
+    if broken is not None:
+        at = broken["loc"][-1]
+        detail = f"The body is not valid JSON: {broken.get('ctx', {}).get('error', '')} at character {at}."
+        return Problem("malformed-json", 400, "Malformed JSON", detail)
+    return invalid_fields(field_errors(faults))
+
+
+def field_errors(faults: Iterable[Mapping[str, Any]], *, prefix: str = "") -> list[FieldError]:
+    """Pydantic's errors as ours; `prefix` is put before pointers into a part of a body, as `/invoices/3`."""
+    return [
+        FieldError(prefix + pointer(fault["loc"]), fault["type"], way_out(fault), _value(fault)) for fault in faults
+    ]
+
+
+def pointer(loc: Iterable[Any]) -> str:
+    """A JSON pointer (RFC 6901) for a place in the body; the bare name for a parameter."""
+    parts = [str(part) for part in loc]
+    if parts[:1] in (["query"], ["path"], ["header"], ["cookie"]):
+        return parts[-1]
+    if parts[:1] == ["body"]:
+        parts = parts[1:]
+    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def way_out(fault: Mapping[str, Any]) -> str:
+    said = str(fault["msg"]).removeprefix("Value error, ")
+    return _WAYS_OUT.get(fault["type"]) or (said if said.endswith(".") else f"{said}.")
+
+
+def _value(fault: Mapping[str, Any]) -> Any:
+    """What was given; not for a missing field, where it would be everything around it."""
+    return None if fault["type"] == "missing" else fault.get("input")

@@ -1,0 +1,121 @@
+"""Routes that run in one transaction, committed before the answer leaves (docs/adr/0002)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.exceptions import RequestValidationError
+from fastapi.params import Form
+from fastapi.routing import APIRoute
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from remit_service import idempotency
+from remit_service.auth import Caller, authenticate
+from remit_service.faults import problem_of, report
+from remit_service.problems import Problem
+from remit_service.shared import shared
+
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class _RolledBack(Exception):  # noqa: N818  # no error: it carries an answer
+    """Carries an error answer out of the transaction, which its passing rolls back."""
+
+    def __init__(self, response: Response) -> None:
+        self.response = response
+
+
+class TransactionalRoute(APIRoute):
+    """Opens a transaction (a read-only snapshot for GET), runs the endpoint, commits, then answers.
+
+    An error answer or an exception rolls back; a commit that fails is a 500 problem, never a 201.
+    """
+
+    def get_route_handler(self) -> Handler:
+        endpoint = super().get_route_handler()
+        form = self.body_field is not None and isinstance(self.body_field.field_info, Form)
+        takes_json = self.body_field is not None and not form
+        scopes = tuple(_scopes(self.dependant))
+        route = self.path
+
+        async def handle(request: Request) -> Response:
+            if takes_json:
+                await _check_content_type(request)
+            service = shared(request)
+            opened = service.db.reading() if request.method in READS else service.db.transaction()
+            try:
+                async with opened as session:
+                    request.state.session = session
+                    response = await _answer(request, session, endpoint, route, scopes)
+                    if response.status_code >= 400:
+                        raise _RolledBack(response)
+                    return response
+            except _RolledBack as refused:
+                return refused.response
+            except (Problem, HTTPException, RequestValidationError):
+                raise
+            except Exception as error:
+                problem = problem_of(error)
+                if problem.status >= 500:
+                    report(error, service.name, request.method, route)
+                return problem.response()
+
+        return handle
+
+
+async def _answer(
+    request: Request,
+    session: AsyncSession,
+    endpoint: Callable[[Request], Awaitable[Response]],
+    route: str,
+    scopes: tuple[tuple[str, ...], ...],
+) -> Response:
+    if request.method != "POST" or idempotency.HEADER not in request.headers or not scopes:
+        return await endpoint(request)
+    caller = await authenticate(request)
+    if not _permitted(caller, scopes):
+        return await endpoint(request)  # which refuses, naming the scope
+    attempt = await idempotency.attempt_of(request, caller.seller_id, route)
+    earlier = await idempotency.replayed(request, session, attempt)
+    if earlier is not None:
+        return earlier
+    response = await endpoint(request)
+    await idempotency.keep_answer(session, attempt, response, shared(request).clock.now())
+    return response
+
+
+def _permitted(caller: Caller, scopes: tuple[tuple[str, ...], ...]) -> bool:
+    return all(any(caller.allows(scope) for scope in choice) for choice in scopes)
+
+
+def _scopes(dependant: Dependant) -> Iterator[tuple[str, ...]]:
+    """What the `require` dependencies below this one demand."""
+    for dependency in dependant.dependencies:
+        scope = getattr(dependency.call, "scope", None)
+        if isinstance(scope, tuple):
+            yield scope
+        yield from _scopes(dependency)
+
+
+async def _check_content_type(request: Request) -> None:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
+        return
+    if await request.body():
+        detail = "The body must be JSON: send it with `Content-Type: application/json`."
+        raise Problem("unsupported-media-type", 415, "Unsupported media type", detail)
+
+
+class Router(APIRouter):
+    """An APIRouter whose routes are transactional; give it its whole prefix, as `Router(prefix="/v1/invoices")`."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        options.setdefault("route_class", TransactionalRoute)
+        super().__init__(*args, **options)
