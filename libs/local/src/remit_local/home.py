@@ -1,0 +1,143 @@
+"""The data folder of one installation on this machine: databases, mailbox, keys, and who is using it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from remit_local.errors import RefusedError
+
+DEFAULT = Path(".remit")
+OWN_LEDGER = Path(".remit-own")
+SERVICES = ("invoice-svc", "scheduler-svc", "notifier-svc", "escalation-svc")
+FIRST_PORT = 8001
+GIT_IGNORE = "*\n"
+
+
+def data_folder(given: Path | None, *, default: Path = DEFAULT) -> Path:
+    """The folder a command works in: the flag, else REMIT_DATA, else `default` below the working directory."""
+    return given or Path(os.environ.get("REMIT_DATA") or default)
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Where the four services listen: one host, a port each."""
+
+    host: str
+    ports: dict[str, int]
+
+    @classmethod
+    def from_environment(cls, host: str | None = None, first_port: int | None = None) -> Addresses:
+        """From flags, else HOST and REMIT_PORT (the first of four), INVOICE_PORT and so on; raises RefusedError."""
+        first = first_port or _port("REMIT_PORT", FIRST_PORT)
+        ports = {name: _port(f"{variable(name)}_PORT", first + index) for index, name in enumerate(SERVICES)}
+        return cls(host or os.environ.get("HOST") or "127.0.0.1", ports)
+
+    def url(self, service: str) -> str:
+        """The base URL to reach a service at; a wildcard host is reached on the loopback."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.host, self.host)  # noqa: S104 - not bound, replaced
+        return f"http://{host}:{self.ports[service]}"
+
+    def urls(self) -> dict[str, str]:
+        return {service: self.url(service) for service in SERVICES}
+
+
+def variable(service: str) -> str:
+    """`INVOICE` for invoice-svc: how its variables begin."""
+    return service.removesuffix("-svc").upper()
+
+
+def _port(name: str, default: int) -> int:
+    given = os.environ.get(name)
+    if not given:
+        return default
+    if not given.isdigit() or not 0 < int(given) < 65536:
+        raise RefusedError(f"{name}: {given!r} is not a port; give a number from 1 to 65535")
+    return int(given)
+
+
+class Home:
+    """A data folder; every part of it is made when first asked for, secrets with mode 0600."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self._lock: IO[str] | None = None
+
+    @property
+    def postgres(self) -> Path:
+        return self.folder / "postgres"
+
+    @property
+    def mailbox(self) -> Path:
+        return self.folder / "mailbox"
+
+    @property
+    def key_file(self) -> Path:
+        """The development key `remit` and the printed curls use."""
+        return self.folder / "key"
+
+    def make(self) -> Home:
+        """Creates the folder; raises RefusedError when that is not allowed."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            ignore = self.folder / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text(GIT_IGNORE)
+            self.mailbox.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise RefusedError(
+                f"{error.filename or self.folder} cannot be written ({error.strerror}): "
+                "choose another data folder with --data or REMIT_DATA"
+            ) from None
+        return self
+
+    def lock(self) -> None:
+        """Keeps a second `remit run` out of this folder until this process ends; raises RefusedError."""
+        file = (self.folder / "lock").open("a+")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            raise RefusedError(
+                f"Remit already runs in {self.folder} (process {file.read().strip() or 'unknown'}): "
+                "stop it, or choose another data folder with --data or REMIT_DATA"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        self._lock = file
+
+    def unlock(self) -> None:
+        if self._lock:
+            self._lock.close()
+            self._lock = None
+
+    def secret(self, name: str) -> str:
+        """A random secret of this folder, made at first; the file has mode 0600."""
+        path = self.folder / name
+        if not path.exists():
+            self.keep_secret(name, secrets.token_urlsafe(32))
+        return path.read_text(encoding="utf-8").strip()
+
+    def keep_secret(self, name: str, value: str) -> None:
+        with os.fdopen(os.open(self.folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(value + "\n")
+
+    def note(self, name: str) -> Any:
+        """What was remembered under `name`, or None."""
+        try:
+            return json.loads((self.folder / f"{name}.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+
+    def remember(self, name: str, value: Any) -> None:
+        """Writes a small JSON note, whole or not at all."""
+        path = self.folder / f"{name}.json"
+        fresh = path.with_suffix(".new")
+        fresh.write_text(json.dumps(value, indent=1), encoding="utf-8")
+        fresh.replace(path)

@@ -1,0 +1,85 @@
+"""What a ledger file says, row by row: the columns, one parsed row, one problem."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+REQUIRED = ("customer_id", "customer_name", "country", "invoice_number", "issue_date", "due_date", "amount", "currency")
+OPTIONAL = (
+    "email",
+    "phone",
+    "profile",
+    "timezone",
+    "language",
+    "disputed",
+    "paid_date",
+    "open_amount",
+    "sms_consent",
+    "address",
+)
+COLUMNS = REQUIRED + OPTIONAL
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """One invoice of a ledger with its customer; amounts in minor units, dates in the customer's zone.
+
+    `open_minor` None: the file does not say what is still open. `line` is the line its record starts on.
+    """
+
+    line: int
+    customer_id: str
+    customer_name: str
+    country: str
+    invoice_number: str
+    issue_date: date
+    due_date: date | None
+    amount_minor: int
+    currency: str
+    profile: str | None = None
+    email: str | None = None
+    phone: str | None = None
+    timezone: str | None = None
+    language: str | None = None
+    disputed: bool = False
+    paid_date: date | None = None
+    open_minor: int | None = None
+    sms_consent: bool = False
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowProblem:
+    """Why a row was not taken: the column, what stood there, and the reason with the way out."""
+
+    line: int
+    field: str
+    value: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.field} {self.value!r} {self.reason}"
+
+
+@dataclass(slots=True)
+class Ledger:
+    """A ledger file as read: good rows in file order, problems, and the original cells for the rejected ones."""
+
+    path: Path
+    header: list[str]
+    delimiter: str
+    rows: list[LedgerRow] = field(default_factory=list)
+    problems: list[RowProblem] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    originals: dict[int, list[str]] = field(default_factory=dict)
+
+    @property
+    def rows_total(self) -> int:
+        return len(self.originals)
+
+    def reject(self, problem: RowProblem) -> None:
+        """Takes back a row that only later turned out bad (the service refused it)."""
+        self.problems.append(problem)
+        self.rows = [row for row in self.rows if row.line != problem.line]
