@@ -51,6 +51,10 @@ class Calendar:
         """A national public holiday, observed days included; never in a country the source does not know."""
         return self.known and day in self._year(day.year)
 
+    def holiday_name(self, day: date) -> str | None:
+        """What the source calls that day off, None when it is none."""
+        return self._year(day.year).get(day) if self.known else None
+
     def is_weekend(self, day: date) -> bool:
         """By the country's week at that time: the Emirates changed theirs in 2022."""
         return bool(self._year(day.year).is_weekend(day)) if self.known else day.weekday() >= 5
