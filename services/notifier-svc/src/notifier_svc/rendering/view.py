@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from remit_events.schedule import Demand, Item
-from remit_events.state import Stage
-
 from notifier_svc.rendering import clean
 from notifier_svc.rendering.context import MessageContext, PaymentInfo
 from notifier_svc.rendering.language import Choice, Language
+from remit_events.schedule import Demand, Item
+from remit_events.state import Stage
 
 FOLLOW_UPS = frozenset({Stage.UPCOMING, Stage.DUE, Stage.OVERDUE, Stage.DEMAND})
 _NAMED_IN_FULL = 3  # invoices a subject names before it counts the rest
@@ -63,6 +62,7 @@ class View:
     """A message's facts. `due`, `days`, `status` and `relative` speak of the oldest due date among the items."""
 
     seller: str
+    seller_short: str
     customer: str
     company: bool
     n: int
@@ -95,6 +95,7 @@ def build(message: MessageContext, choice: Choice) -> View:
     formatted = tuple(choice.formats.money(minor, currency) for currency, minor in totals.items())
     return View(
         seller=clean.line(message.seller.name),
+        seller_short=clean.line(message.seller.name, 40),
         customer=clean.line(message.customer.name),
         company=message.customer.profile != "individual",
         n=len(items),

@@ -1,0 +1,122 @@
+"""Wordings: the sentences of a stage in a tone, one Jinja file each, as blocks subject, heading, opening, closing.
+
+A wording is plain prose: every output (HTML, plain text, letter) is laid out from the same paragraphs and does its
+own escaping. Templates are compiled once, in a sandbox, and an unknown name in one is an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from jinja2 import FileSystemLoader, StrictUndefined, Template
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from notifier_svc.rendering.language import TEMPLATES, Choice, Language
+from notifier_svc.rendering.view import View
+from remit_events.state import Stage, Tone
+
+# Where a tone has no wording of its own, the nearest milder one speaks; without a tone, the neutral one.
+_MILDER = (Tone.FINAL, Tone.FIRM, Tone.NEUTRAL, Tone.FRIENDLY)
+_BLANK_LINES = re.compile(r"\n[ \t]*\n\s*")
+_WRAPPING = re.compile(r"[ \t\n]+")
+_SUBJECT_LIMIT = 200
+
+
+class Entry(NamedTuple):
+    """One shipped wording; `tone` is None where the stage has only one."""
+
+    stage: Stage
+    tone: Tone | None
+    language: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prose:
+    """The sentences of one message: one line each but the paragraphs."""
+
+    subject: str
+    heading: str
+    opening: tuple[str, ...]
+    closing: tuple[str, ...]
+    signoff: str
+
+
+def environment(folder: Path = TEMPLATES) -> ImmutableSandboxedEnvironment:
+    """Jinja for shipped templates: HTML is escaped, nothing of Python's inside is reachable, nothing is undefined."""
+    return ImmutableSandboxedEnvironment(
+        loader=FileSystemLoader(folder),
+        autoescape=lambda name: bool(name and name.endswith(".html.j2")),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+        cache_size=-1,
+    )
+
+
+class Wordings:
+    """All wordings below a folder: `<language>/[<set>/]<stage>[.<tone>].j2`."""
+
+    def __init__(self, folder: Path = TEMPLATES) -> None:
+        env = environment(folder)
+        names = sorted(path.relative_to(folder).as_posix() for path in folder.glob("*/**/*.j2"))
+        self._templates: Mapping[str, Template] = {
+            name.removesuffix(".j2"): env.get_template(name) for name in names if not name.startswith("shared/")
+        }
+
+    def catalogue(self) -> list[Entry]:
+        """Every standard wording, by stage, tone and language."""
+        found = []
+        for name in self._templates:
+            language, *folders, key = name.split("/")
+            stage, _, tone = key.partition(".")
+            if not folders:
+                found.append(Entry(Stage(stage), Tone(tone) if tone else None, language))
+        return sorted(found, key=lambda e: (list(Stage).index(e.stage), list(Tone).index(e.tone) if e.tone else -1, e[2]))
+
+    def find(self, language: str, stage: Stage, tone: Tone | None, named: str = "") -> Template:
+        """The wording of the set `named`, else the standard one. LookupError when the language lacks the stage."""
+        start = _MILDER.index(tone or Tone.NEUTRAL)
+        tones = [f"{stage}.{t}" for t in (*_MILDER[start:], *reversed(_MILDER[:start]))]
+        for folder in (f"{language}/{named}", language):
+            for key in (*tones, str(stage)):
+                if template := self._templates.get(f"{folder}/{key}"):
+                    return template
+        raise LookupError(f"no wording for stage {stage} in {language}")
+
+    def write(self, template: Template, view: View, choice: Choice) -> Prose:
+        """The sentences of `template` about `view`."""
+        blocks = _blocks(template, view, choice.language)
+        return Prose(
+            subject=_one_line(blocks("subject"))[:_SUBJECT_LIMIT],
+            heading=_one_line(blocks("heading")),
+            opening=_paragraphs(blocks("opening")),
+            closing=_paragraphs(blocks("closing")),
+            signoff=_one_line(blocks("signoff")) if "signoff" in template.blocks else choice.language.say("regards"),
+        )
+
+
+class _Blocks:
+    def __init__(self, template: Template, context: Context) -> None:
+        self._template, self._context = template, context
+
+    def __call__(self, name: str) -> str:
+        lines: Iterator[str] = self._template.blocks[name](self._context)
+        return "".join(lines)
+
+
+def _blocks(template: Template, view: View, language: Language) -> _Blocks:
+    return _Blocks(template, template.new_context({"m": view, "plural": language.plural}))
+
+
+def _one_line(text: str) -> str:
+    return _WRAPPING.sub(" ", text).strip(" ")
+
+
+def _paragraphs(text: str) -> tuple[str, ...]:
+    return tuple(_one_line(part) for part in _BLANK_LINES.split(text.strip()) if part)
