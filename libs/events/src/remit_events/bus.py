@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from remit_events.envelope import Event, Message
 
 # A record may be 1 MB and its envelope; both transports refuse what is larger.
 MAX_RECORD_BYTES = 1_310_720
+BEHIND = "an earlier record of this key was refused"
 
 Headers = list[tuple[str, bytes]]
 Position = tuple[str, int]  # topic, partition
@@ -41,6 +42,18 @@ class Record:
     def size(self) -> int:
         """Bytes of the record, rounded up for framing."""
         return len(self.key) + len(self.value) + sum(len(name) + len(value) + 8 for name, value in self.headers) + 64
+
+
+def screen(records: Sequence[Record], refuse: Callable[[Record], str | None]) -> list[str | None]:
+    """Per record what `refuse` says of it, or BEHIND after a refused one of its key."""
+    stuck: set[tuple[str, str]] = set()
+    refusals: list[str | None] = []
+    for record in records:
+        reason = BEHIND if (record.topic, record.key) in stuck else refuse(record)
+        if reason:
+            stuck.add((record.topic, record.key))
+        refusals.append(reason)
+    return refusals
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +114,16 @@ class Subscription(Protocol):
         """Back to the committed offsets: what was polled since is delivered again."""
         ...
 
-    async def commit_through(self, last: Mapping[Position, int]) -> None:
-        """Commits behind the given offsets only, and goes on reading there."""
-        ...
-
     async def seek(self, topic: str, partition: int, offset: int) -> None:
         """Reads on from `offset` (clamped to what is retained); takes effect for the group with the next commit."""
         ...
 
     async def assignment(self) -> set[Position]:
         """The partitions this member reads now."""
+        ...
+
+    async def backlog(self) -> int:
+        """How many records lie ahead in the partitions this member reads, as the transport says (not a cached view)."""
         ...
 
     async def close(self) -> None:
@@ -123,6 +136,8 @@ class Bus(Protocol):
 
     async def publish(self, records: Sequence[Record]) -> list[str | None]:
         """Returns once every record is durable; per record None, or why it was refused for good.
+
+        Behind a refused record those of the same key are refused too (BEHIND).
 
         Raises BusError when the transport failed: then any of the records may or may not be on it.
         """

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from opentelemetry import trace
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid6 import uuid7
 
 from remit_events.envelope import Event
+from remit_events.tracing import traceparent
 
 _INSERT = text("""
 INSERT INTO outbox (event_id, aggregate_id, aggregate_version, topic, type, key, payload, time, traceparent)
@@ -45,11 +45,3 @@ async def emit(session: AsyncSession, events: Sequence[Event], *, now: datetime)
         },
     )
     session.info["emitted"] = True
-
-
-def traceparent() -> str | None:
-    """The current span as W3C Trace Context, None outside of one."""
-    span = trace.get_current_span().get_span_context()
-    if not span.is_valid:
-        return None
-    return f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}"

@@ -23,7 +23,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import JSON, JSONB
 
 metadata = MetaData()
 
@@ -86,7 +86,8 @@ dead_letter = Table(
     Column("event_id", Uuid),
     Column("type", Text),
     Column("value", LargeBinary, nullable=False),
-    Column("headers", JSONB, nullable=False),
+    # Not JSONB, which cannot hold every byte a header may have.
+    Column("headers", JSON, nullable=False),
     Column("error", Text, nullable=False),
     Column("status", Text, nullable=False),
     Column("attempts", Integer, nullable=False),

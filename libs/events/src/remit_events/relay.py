@@ -1,0 +1,180 @@
+"""Outbox to bus: in the order of the outbox per key, however many relays run.
+
+A relay publishes only shards whose session-level advisory lock its own connection holds, and reads and marks on that
+very connection: a lost connection ends its right to go on before another relay can begin.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from remit_events import faults
+from remit_events.bus import BEHIND, Bus, Record
+from remit_events.delivery_metrics import OUTBOX_AGE, PUBLISHED, REFUSED
+from remit_events.envelope import Message
+from remit_events.ports import Clock, Database
+from remit_events.tables import SHARDS
+
+RELAY_LOCK = 0x5245_4C41
+LOCK_SECONDS = 1.0
+# After so many batches run() returns, so that its loop can look whether it is to stop.
+ROUNDS = 20
+
+_LOCK = "SELECT s FROM unnest($2::int[]) AS s WHERE pg_try_advisory_lock($1, s)"
+
+# Unpublished rows, never "id > cursor": a row that committed late has a low id and is still found.
+_READ = """
+SELECT o.*, EXISTS (
+    SELECT FROM outbox r WHERE r.key = o.key AND r.published_at IS NULL AND r.refused_at IS NOT NULL
+) AS behind
+FROM unnest($1::smallint[]) AS s(shard)
+CROSS JOIN LATERAL (
+    SELECT id, event_id, aggregate_id, aggregate_version, topic, type, key, payload, time, traceparent
+    FROM outbox u
+    WHERE u.shard = s.shard AND u.published_at IS NULL AND u.refused_at IS NULL
+    ORDER BY u.id LIMIT $2
+) AS o
+ORDER BY o.id
+"""
+
+_MARK = """
+UPDATE outbox o SET
+    published_at = CASE WHEN g.error IS NULL THEN $3::timestamptz END,
+    refused_at = CASE WHEN g.error IS NOT NULL THEN $3::timestamptz END,
+    error = g.error
+FROM unnest($1::bigint[], $2::text[]) AS g(id, error)
+WHERE o.id = g.id
+"""
+
+log = structlog.get_logger(__name__)
+
+
+class Relay:
+    """The task that publishes a service's outbox; `source` is its CloudEvents source, such as `/invoice-svc`."""
+
+    phase = 0
+    poll = 0.02
+
+    def __init__(
+        self,
+        database: Database,
+        bus: Bus,
+        source: str,
+        clock: Clock,
+        *,
+        shards: Iterable[int] = range(SHARDS),
+        batch: int = 500,
+    ) -> None:
+        self.name = "relay"
+        self.wake = asyncio.Event()
+        self._database = database
+        self._bus = bus
+        self._source = source
+        self._service = source.strip("/")
+        self._clock = clock
+        self._shards = tuple(shards)
+        self._batch = batch
+        self._connection: AsyncConnection | None = None
+        self._driver: Any = None
+        self._held: list[int] = []
+        self._written = True
+        self._look_at = 0.0
+        self._lock_at = 0.0
+        database.wakes.append(self._on_commit)
+
+    async def run(self) -> int:
+        """Publishes what is in the outbox; gives how many events. Raises what bus or database raise."""
+        published = 0
+        for _ in range(ROUNDS):
+            if not self._written and time.monotonic() < self._look_at:
+                break
+            try:
+                published += await self._round()
+            except BaseException:
+                await self.close()
+                raise
+        return published
+
+    async def next_at(self) -> datetime | None:
+        return None
+
+    async def close(self) -> None:
+        """Gives the shards and the connection back; the next run() takes them again."""
+        connection, self._connection, self._driver = self._connection, None, None
+        self._held, self._written, self._lock_at = [], True, 0.0
+        if connection is not None:
+            # Closed for good, not returned to the pool: a pooled connection would keep the locks.
+            await connection.invalidate()
+            await connection.close()
+
+    def _on_commit(self) -> None:
+        self._written = True
+        self.wake.set()
+
+    async def _round(self) -> int:
+        await self._take_shards()
+        self._written = False
+        self._look_at = time.monotonic() + self.poll
+        rows = await self._driver.fetch(_READ, self._held, self._batch) if self._held else []
+        self._observe_age(rows)
+        if not rows:
+            return 0
+        faults.point(self._service, faults.AFTER_COMMIT)
+        refusals = await self._publish(rows)
+        faults.point(self._service, faults.AFTER_PUBLISH)
+        await self._driver.execute(_MARK, [row["id"] for row in rows], refusals, self._clock.now())
+        # Nobody else marks these shards, so less than a batch was all there was.
+        self._written = self._written or len(rows) >= self._batch
+        return len(rows)
+
+    async def _publish(self, rows: Sequence[Any]) -> list[str | None]:
+        """Per row None, or why it is parked instead."""
+        going = [row for row in rows if not row["behind"]]
+        answers = iter(await self._bus.publish([self._record(row) for row in going]))
+        refusals = [BEHIND if row["behind"] else next(answers) for row in rows]
+        for row, refusal in zip(rows, refusals, strict=True):
+            if refusal is not None:
+                log.error("event parked", service=self._service, event=str(row["event_id"]), reason=refusal)
+        parked = len(rows) - refusals.count(None)
+        PUBLISHED.labels(self._service).inc(len(rows) - parked)
+        REFUSED.labels(self._service).inc(parked)
+        return refusals
+
+    def _record(self, row: Any) -> Record:
+        message = Message(
+            id=row["event_id"],
+            source=self._source,
+            type=row["type"],
+            time=row["time"],
+            subject=str(row["aggregate_id"]),
+            partition_key=row["key"],
+            sequence=row["aggregate_version"],
+            data=row["payload"].encode(),
+            traceparent=row["traceparent"],
+        )
+        return Record.of(row["topic"], message)
+
+    async def _take_shards(self) -> None:
+        """Opens the relay's connection and tries for the shards it does not hold, now and then."""
+        if self._connection is None:
+            self._connection = await self._database.engine.connect()
+            self._driver = (await self._connection.get_raw_connection()).driver_connection
+            # A mark lost in a crash only publishes again, which every inbox knows: no need to wait for the disk.
+            await self._driver.execute("SET synchronous_commit = off")
+        if len(self._held) < len(self._shards) and time.monotonic() >= self._lock_at:
+            self._lock_at = time.monotonic() + LOCK_SECONDS
+            missing = [shard for shard in self._shards if shard not in self._held]
+            rows = await self._driver.fetch(_LOCK, RELAY_LOCK, missing)
+            self._held += [row["s"] for row in rows]
+
+    def _observe_age(self, rows: Sequence[Any]) -> None:
+        oldest = min((row["time"] for row in rows), default=None)
+        age = (self._clock.now() - oldest).total_seconds() if oldest else 0.0
+        OUTBOX_AGE.labels(self._service).set(max(age, 0.0))

@@ -1,0 +1,39 @@
+"""W3C Trace Context through the outbox and over the bus, so that one trace joins a request and all it causes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+
+from opentelemetry import trace
+from opentelemetry.trace import Link, SpanKind
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+_PROPAGATOR = TraceContextTextMapPropagator()
+_TRACER = trace.get_tracer("remit_events")
+
+
+def traceparent() -> str | None:
+    """The current span as W3C Trace Context, None outside of one."""
+    span = trace.get_current_span().get_span_context()
+    if not span.is_valid:
+        return None
+    return f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}"
+
+
+@contextmanager
+def consuming(consumer: str, parents: Iterable[str | None]) -> Iterator[None]:
+    """A span `consume` in every trace of the batch; the first one's is current, the others link to it."""
+    distinct: list[str | None] = [parent for parent in dict.fromkeys(parents) if parent]
+    attributes = {"messaging.consumer.group.name": consumer, "messaging.operation.name": "consume"}
+    with ExitStack() as spans:
+        links: list[Link] = []
+        for parent in distinct or [None]:
+            context = _PROPAGATOR.extract({"traceparent": parent}) if parent else None
+            span = _TRACER.start_span("consume", context, SpanKind.CONSUMER, attributes, links)
+            if links:
+                spans.callback(span.end)
+            else:
+                spans.enter_context(trace.use_span(span, end_on_exit=True))
+                links = [Link(span.get_span_context())]
+        yield
