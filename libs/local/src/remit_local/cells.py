@@ -7,7 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
 
-from remit_service.money import exponent
+from remit_service.money import exponent, to_minor
 
 ISO_DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ]00:00(?::00(?:\.0+)?)?)?", re.ASCII)
 DAY_MONTH = re.compile(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}", re.ASCII)
@@ -20,7 +20,6 @@ TOKEN = re.compile("|".join(TOKENS))
 YES = frozenset({"yes", "y", "true", "t", "1", "on", "x", "ja", "j", "wahr", "oui", "o", "vrai"})
 NO = frozenset({"", "no", "n", "false", "f", "0", "off", "nein", "falsch", "non", "faux"})
 
-MAX_MINOR = 10**15
 SPACES = re.compile("[ \u00a0\u2009\u202f]")
 APOSTROPHES = re.compile("['\u2019]")
 
@@ -45,7 +44,7 @@ def date_pattern(spec: str) -> str:
     probe = date(2026, 4, 13)
     try:
         fixed = datetime.strptime(probe.strftime(pattern), pattern).date() == probe  # noqa: DTZ007 - a date, no zone
-    except ValueError:
+    except (ValueError, re.error):  # a field named twice is an error of the pattern
         fixed = False
     if not fixed:
         raise ValueError(f"the date format {spec!r} must name day, month and year, like DD.MM.YYYY or %m/%d/%Y")
@@ -83,15 +82,14 @@ def _sane(day: date) -> date:
 def parse_amount(text: str, currency: str, *, decimal_comma: bool = False, zero: bool = False) -> int:
     """Minor units of `currency`, exact. Raises CellError; zero is taken only where `zero` is set."""
     number = _decimal(text.strip(), decimal_comma)
-    digits = exponent(currency)
-    scaled = number.scaleb(digits)
-    if scaled != scaled.to_integral_value():
-        raise CellError(f"has more decimals than {currency} has ({digits})")
-    minor = int(scaled)
+    try:
+        minor = to_minor(number, currency)
+    except ValueError:
+        digits = exponent(currency)
+        too_fine = number.scaleb(digits) % 1 != 0
+        raise CellError(f"has more decimals than {currency} has ({digits})" if too_fine else "is too large") from None
     if minor == 0 and not zero:
         raise CellError("must be more than zero")
-    if minor >= MAX_MINOR:
-        raise CellError("is too large")
     return minor
 
 

@@ -65,7 +65,10 @@ class RowProblem:
 
 @dataclass(slots=True)
 class Ledger:
-    """A ledger file as read: good rows in file order, problems, and the original cells for the rejected ones."""
+    """A ledger file as read: good rows in file order, problems, and every row's original cells.
+
+    `numbers` are the invoice numbers of all rows, rejected ones too: what is there is not gone.
+    """
 
     path: Path
     header: list[str]
@@ -74,12 +77,22 @@ class Ledger:
     problems: list[RowProblem] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     originals: dict[int, list[str]] = field(default_factory=dict)
+    numbers: set[str] = field(default_factory=set)
 
     @property
     def rows_total(self) -> int:
         return len(self.originals)
 
     def reject(self, problem: RowProblem) -> None:
-        """Takes back a row that only later turned out bad (the service refused it)."""
+        """Notes that a row turned out bad later (the service refused it)."""
         self.problems.append(problem)
-        self.rows = [row for row in self.rows if row.line != problem.line]
+
+    @property
+    def rejected_lines(self) -> set[int]:
+        return {problem.line for problem in self.problems}
+
+    @property
+    def accepted(self) -> list[LedgerRow]:
+        """The rows nothing is wrong with."""
+        rejected = self.rejected_lines
+        return [row for row in self.rows if row.line not in rejected]

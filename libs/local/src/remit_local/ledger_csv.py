@@ -201,7 +201,9 @@ def _read_rows(
             reason = f"has {len(cells)} cells where the header has {width}"
             ledger.problems.append(RowProblem(line, "row", "", reason))
             continue
-        row, problems = reader.read(line, {name: cells[index] for index, name in columns.items()})
+        named = {name: cells[index] for index, name in columns.items()}
+        ledger.numbers.add(named["invoice_number"])
+        row, problems = reader.read(line, named)
         ledger.problems.extend(problems)
         if row:
             ledger.rows.append(row)

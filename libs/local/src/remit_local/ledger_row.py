@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
-from remit_service.validation import Country, Currency, Email, LanguageTag, Phone, TimeZone
 
 from remit_local.cells import CellError, parse_amount, parse_date, parse_flag
 from remit_local.ledger import LedgerRow, RowProblem
+from remit_service.validation import Country, Currency, Email, LanguageTag, Phone, Text, TimeZone
 
 PROFILES = ("business", "individual", "government")
 TYPES: dict[str, TypeAdapter[Any]] = {
@@ -21,8 +20,11 @@ TYPES: dict[str, TypeAdapter[Any]] = {
     "phone": TypeAdapter(Phone),
     "timezone": TypeAdapter(TimeZone),
     "language": TypeAdapter(LanguageTag),
+    "customer_id": TypeAdapter(Text(200)),
+    "customer_name": TypeAdapter(Text(200)),
+    "invoice_number": TypeAdapter(Text(100)),
+    "address": TypeAdapter(Text(500, lines=True)),
 }
-LENGTHS = {"customer_id": 200, "customer_name": 200, "invoice_number": 100, "address": 500}
 T = TypeVar("T")
 
 
@@ -59,8 +61,8 @@ class RowReader:
             return take(name, parse, required) if currency else None
 
         given = {
-            "customer_id": take("customer_id", lambda text: _text("customer_id", text), required=True),
-            "customer_name": take("customer_name", lambda text: _text("customer_name", text), required=True),
+            "customer_id": take("customer_id", lambda text: _typed("customer_id", text), required=True),
+            "customer_name": take("customer_name", lambda text: _typed("customer_name", text), required=True),
             "country": take("country", lambda text: _typed("country", text.upper()), required=True),
             "invoice_number": take("invoice_number", lambda text: self._number(line, text), required=True),
             "issue_date": take("issue_date", lambda text: parse_date(text, self._pattern), required=True),
@@ -76,14 +78,14 @@ class RowReader:
             "paid_date": take("paid_date", lambda text: parse_date(text, self._pattern)),
             "open_minor": amount("open_amount", required=False),
             "sms_consent": bool(take("sms_consent", parse_flag)),
-            "address": take("address", lambda text: _text("address", text)),
+            "address": take("address", lambda text: _typed("address", text)),
         }
         if not problems:
             problems = [RowProblem(line, name, cells.get(name, ""), reason) for name, reason in _contradictions(given)]
         return (None, problems) if problems else (LedgerRow(line=line, **cast(Any, given)), [])
 
     def _number(self, line: int, text: str) -> str:
-        number = _text("invoice_number", text)
+        number = str(_typed("invoice_number", text))
         first = self._numbers.setdefault(number, line)
         if first != line:
             raise CellError(f"is on line {first} already")
@@ -107,16 +109,6 @@ def _contradictions(given: dict[str, Any]) -> list[tuple[str, str]]:
     return found
 
 
-def _text(name: str, text: str) -> str:
-    # Addresses come with line breaks inside their quotes; nothing else may.
-    allowed = "\n\r" if name == "address" else ""
-    if any(unicodedata.category(char) in ("Cc", "Cs") and char not in allowed for char in text):
-        raise CellError("has control characters")
-    if len(text) > LENGTHS[name]:
-        raise CellError(f"is longer than {LENGTHS[name]} characters")
-    return text
-
-
 def _profile(text: str) -> str:
     profile = text.casefold()
     if profile not in PROFILES:
@@ -129,5 +121,7 @@ def _typed(name: str, text: str) -> Any:
     try:
         return TYPES[name].validate_python(text)
     except ValidationError as error:
+        if name == "language":
+            raise CellError("is no language tag, as de or fr-CH") from None
         message = error.errors(include_url=False, include_context=False)[0]["msg"]
-        raise CellError(message.removeprefix("Value error, ")) from None
+        raise CellError(f"is refused: {message.rstrip('.')}") from None

@@ -1,0 +1,119 @@
+"""Importing a ledger over HTTP: batches of rows, what became of each, and what is no longer in the file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from remit_local.client import readable
+from remit_local.ledger import Ledger, LedgerRow, RowProblem
+
+BATCH = 1000
+
+# What the service calls a column, where that differs from the file's name for it.
+COLUMN_OF = {
+    "customer_external_id": "customer_id",
+    "amount_minor": "amount",
+    "open_amount_minor": "open_amount",
+}
+
+
+class Poster(Protocol):
+    def post(self, service: str, path: str, body: Any = None, *, key: str | None = None, **params: Any) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A field in which the file and Remit disagree; Remit's value stands."""
+
+    invoice_number: str
+    field: str
+    ours: Any
+    theirs: Any
+
+
+@dataclass(slots=True)
+class ImportReport:
+    """What an import did: counts of rows by status, differences, and open invoices the file no longer has."""
+
+    rows: Counter[str] = field(default_factory=Counter)
+    conflicts: list[Difference] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def import_ledger(
+    remit: Poster, ledger: Ledger, *, dry_run: bool, advance: Callable[[int], None] = lambda _rows: None
+) -> ImportReport:
+    """Sends the good rows; rows the service refuses move to the ledger's problems. Raises ApiError, RefusedError."""
+    opening = {"file_name": ledger.path.name, "rows_total": ledger.rows_total, "dry_run": dry_run, "live": True}
+    started = remit.post("invoice-svc", "/v1/imports", opening)
+    report = ImportReport()
+    for batch in batches(ledger.rows, BATCH):
+        path = f"/v1/imports/{started['id']}/rows"
+        answer = remit.post("invoice-svc", path, {"rows": [row_body(row) for row in batch]})
+        for row, result in zip(batch, answer["results"], strict=True):
+            _take(report, ledger, row, result)
+        advance(len(batch))
+    done = remit.post("invoice-svc", f"/v1/imports/{started['id']}/finish")
+    report.rows["rejected"] = len(ledger.rejected_lines)
+    report.gone = [number for number in done.get("gone", ()) if number not in ledger.numbers]
+    report.notes = list(done.get("notes", ()))
+    return report
+
+
+def row_body(row: LedgerRow) -> dict[str, Any]:
+    """A row as POST /v1/imports/{id}/rows takes it; empty cells are left out."""
+    body: dict[str, Any] = {
+        "line": row.line,
+        "customer_external_id": row.customer_id,
+        "customer_name": row.customer_name,
+        "email": row.email,
+        "phone": row.phone,
+        "profile": row.profile,
+        "country": row.country,
+        "timezone": row.timezone,
+        "language": row.language,
+        "invoice_number": row.invoice_number,
+        "issue_date": row.issue_date.isoformat(),
+        "due_date": row.due_date.isoformat() if row.due_date else None,
+        "amount_minor": row.amount_minor,
+        "currency": row.currency,
+        "disputed": row.disputed,
+        "paid_date": row.paid_date.isoformat() if row.paid_date else None,
+        "open_amount_minor": row.open_minor,
+        "sms_consent": row.sms_consent,
+        "address": row.address,
+    }
+    return {name: value for name, value in body.items() if value is not None}
+
+
+def batches(rows: Sequence[LedgerRow], size: int) -> Iterator[Sequence[LedgerRow]]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def _take(report: ImportReport, ledger: Ledger, row: LedgerRow, result: dict[str, Any]) -> None:
+    status = result["status"]
+    if status == "rejected":
+        for problem in _problems(row, result.get("problem") or {}):
+            ledger.reject(problem)
+        return
+    report.rows[status] += 1
+    report.conflicts.extend(
+        Difference(row.invoice_number, COLUMN_OF.get(c["field"], c["field"]), c.get("ours"), c.get("theirs"))
+        for c in result.get("conflicts") or ()
+    )
+
+
+def _problems(row: LedgerRow, problem: dict[str, Any]) -> Iterator[RowProblem]:
+    errors = problem.get("errors") or []
+    if not errors:
+        yield RowProblem(row.line, "row", row.invoice_number, readable(problem))
+    for error in errors:
+        name = str(error.get("pointer", "")).rpartition("/")[2] or "row"
+        value = error.get("value")
+        reason = str(error.get("detail", ""))
+        yield RowProblem(row.line, COLUMN_OF.get(name, name), "" if value is None else str(value), reason)
