@@ -18,10 +18,10 @@ class Health:
         self._last: dict[str, str] = {}
         self.draining = False
 
-    def failed(self, name: str, reason: str) -> int:
-        """Notes one more failure in a row and gives how many there are."""
+    def failed(self, name: str, reason: str, *, at_once: bool = False) -> int:
+        """Notes one more failure in a row and gives how many there are; `at_once` counts the first already."""
         self._last[name] = reason
-        self._failures[name] = self._failures.get(name, 0) + 1
+        self._failures[name] = max(self._failures.get(name, 0) + 1, FAILURES_UNTIL_UNREADY if at_once else 0)
         return self._failures[name]
 
     def well(self, name: str) -> None:

@@ -76,7 +76,11 @@ class Service:
             await opening()
 
     async def stop(self) -> None:
-        """Closes what was opened, last first, then the database pool."""
+        """Closes the tasks that have `close()`, then what was opened, last first, then the database pool."""
+        for task in self.tasks:
+            close: Callable[[], Awaitable[None]] | None = getattr(task, "close", None)
+            if close is not None:
+                await close()
         for closing in reversed(self.closers):
             await closing()
         await self.db.close()

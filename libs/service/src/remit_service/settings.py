@@ -30,7 +30,11 @@ EventsUrl = Annotated[str, AfterValidator(_events_url)]
 
 
 class ServiceSettings(BaseSettings):
-    """One variable per field, upper-case, without a prefix; a service adds its own fields in a subclass."""
+    """One variable per field, upper-case, without a prefix; a service adds its own fields in a subclass.
+
+    `health_port`: where a worker answers probes. `wait_for_peers`: stay unready while database or bus do not answer,
+    as in Kubernetes, rather than end with exit code 2.
+    """
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, env_ignore_empty=True)
 
@@ -39,6 +43,8 @@ class ServiceSettings(BaseSettings):
     events_topic_prefix: str = ""
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    health_port: int | None = Field(default=None, ge=0, le=65535)
+    wait_for_peers: bool = False
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     otlp_endpoint: str | None = None
     max_body_bytes: int = Field(default=2_000_000, gt=0)

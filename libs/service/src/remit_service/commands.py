@@ -1,0 +1,168 @@
+"""`<service> api | worker | run | migrate`: the processes a service consists of."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+
+import structlog
+import uvloop
+from sqlalchemy.exc import SQLAlchemyError
+
+from remit_events.bus import Bus, BusError, open_bus
+from remit_service import logs, migrations, serving, telemetry
+from remit_service.clock import WallClock
+from remit_service.logs import scrubbed
+from remit_service.probes import ProbesOnly
+from remit_service.service import Service
+from remit_service.settings import ServiceSettings, load, refuse
+
+RETRY_SECONDS = 2.0
+
+log = structlog.get_logger(__name__)
+
+Build = Callable[..., Awaitable[Service]]
+
+
+class NotThere(Exception):  # noqa: N818  # said to the user in one line
+    """A peer the process cannot do without; `str()` is one line that says what to do."""
+
+
+def main(
+    name: str, settings_class: type[ServiceSettings], build: Build, arguments: Sequence[str] | None = None
+) -> None:
+    """Runs one command of the service `name`; exit code 2, after one line, when it cannot work as configured."""
+    parser = argparse.ArgumentParser(prog=name, description=f"{name} of Remit; settings come from the environment.")
+    parser.add_argument(
+        "command",
+        choices=["api", "worker", "run", "migrate"],
+        help="api: HTTP on HOST:PORT; worker: background tasks, probes on HEALTH_PORT; run: both; migrate: "
+        "bring database and topics up to date, and end",
+    )
+    command = parser.parse_args(arguments).command
+    settings = load(settings_class)
+    logs.configure(settings.log_level)
+    telemetry.configure(name, settings.otlp_endpoint)
+    run = migrate(name, settings) if command == "migrate" else _process(settings, build, command)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run)
+    except (NotThere, serving.PortInUse, FileNotFoundError) as reason:
+        refuse(str(reason))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+async def migrate(name: str, settings: ServiceSettings) -> None:
+    """The database to head and the topics as they must be; raises NotThere."""
+    try:
+        await migrations.run_migrations(settings.database_url, package_of(name))
+    except (OSError, SQLAlchemyError) as error:
+        raise NotThere(_no_database(error)) from error
+    bus = open_bus(settings.events_url, prefix=settings.events_topic_prefix)
+    try:
+        await bus.ensure_topics()
+    except BusError as error:
+        raise NotThere(_no_bus(error)) from error
+    finally:
+        await bus.close()
+
+
+def package_of(name: str) -> str:
+    """invoice-svc is the package invoice_svc."""
+    return name.replace("-", "_")
+
+
+async def _process(settings: ServiceSettings, build: Build, command: str) -> None:
+    port = settings.health_port if command == "worker" else settings.port
+    bound = None if port is None else serving.listen(settings.host, port)
+    bus = open_bus(settings.events_url, prefix=settings.events_topic_prefix)
+    try:
+        service = await build(settings, clock=WallClock(), bus=bus)
+        if settings.otlp_endpoint:
+            telemetry.trace_statements(service.db.engine)
+        try:
+            await _live(service, bound, bus, command)
+        finally:
+            await service.stop()
+    finally:
+        await bus.close()
+        if bound is not None:
+            bound.close()
+
+
+async def _live(service: Service, bound: socket.socket | None, bus: Bus, command: str) -> None:
+    stop = asyncio.Event()
+    serving.stop_on_signals(stop)
+    server: asyncio.Task[None] | None = None
+    if bound is not None:
+        app = ProbesOnly(service.app) if command == "worker" else service.app
+        server = asyncio.create_task(serving.serve(app, bound, stop, grace=service.settings.drain_seconds))
+        server.add_done_callback(lambda _: stop.set())
+        host, port = bound.getsockname()[:2]
+        log.info("listening", service=service.name, host=host, port=port)
+    try:
+        if await _started(service, bus, stop) and command != "api":
+            await service.run(stop)
+        await stop.wait()
+        service.health.draining = True
+    finally:
+        stop.set()
+        if server is not None:
+            await server
+
+
+async def _started(service: Service, bus: Bus, stop: asyncio.Event) -> bool:
+    """Starts the service once its peers answer; False when told to stop before. Raises NotThere unless told to wait."""
+    while not stop.is_set():
+        try:
+            await _peers_answer(service, bus)
+            await service.start()
+        except NotThere as reason:
+            if not service.settings.wait_for_peers:
+                raise
+            service.health.failed("start", str(reason), at_once=True)
+            log.warning("waiting", service=service.name, reason=str(reason))
+            await _pause(stop)
+        else:
+            service.health.well("start")
+            return True
+    return False
+
+
+async def _peers_answer(service: Service, bus: Bus) -> None:
+    settings = service.settings
+    try:
+        await service.db.ping()
+        pending = await migrations.pending(settings.database_url, migrations.migrations_of(package_of(service.name)))
+    except (OSError, SQLAlchemyError) as error:
+        raise NotThere(_no_database(error)) from error
+    if pending:
+        raise NotThere(f"DATABASE_URL: the database is not at {pending}; run `{service.name} migrate` first")
+    try:
+        await bus.check()
+    except BusError as error:
+        raise NotThere(_no_bus(error)) from error
+
+
+async def _pause(stop: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(RETRY_SECONDS):
+            await stop.wait()
+    except TimeoutError:
+        return
+
+
+def _no_database(error: Exception) -> str:
+    return f"DATABASE_URL: the database does not answer ({_reason(error)}); start PostgreSQL there or correct the URL"
+
+
+def _no_bus(error: Exception) -> str:
+    return f"EVENTS_URL: the event bus does not answer ({_reason(error)}); start it there or correct the URL"
+
+
+def _reason(error: Exception) -> str:
+    return scrubbed(str(error)) or type(error).__name__

@@ -1,0 +1,83 @@
+"""uvicorn as a part of a process that has other things to do: own socket, own signals, own stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+GRACE_SECONDS = 10
+
+
+class PortInUse(OSError):  # noqa: N818  # said to the user in one line
+    """Another process listens there; `str()` says what to do."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket, port 0 for any; raises PortInUse or OSError with a line that says what to do."""
+    kind = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(kind, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+        bound.listen(2048)
+    except OSError as error:
+        bound.close()
+        raise PortInUse(
+            f"PORT: cannot listen on {host}:{port} ({error.strerror}); stop what uses it or choose another with PORT"
+        ) from None
+    bound.setblocking(False)
+    return bound
+
+
+class _Server(uvicorn.Server):
+    """Signals belong to the process, not to one of its servers."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(app: ASGIApp, bound: socket.socket, stop: asyncio.Event, *, grace: float = GRACE_SECONDS) -> None:
+    """Serves until `stop`; requests that run then have `grace` seconds to finish."""
+    config = uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=65,
+        timeout_graceful_shutdown=max(1, round(grace)),
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[bound]))
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+        server.should_exit = True
+        await serving
+    finally:
+        stopping.cancel()
+        if not serving.done():
+            server.should_exit = True
+            serving.cancel()
+        await asyncio.gather(serving, stopping, return_exceptions=True)
+
+
+def stop_on_signals(stop: asyncio.Event) -> None:
+    """SIGTERM and SIGINT begin the drain; a second SIGINT ends the process as usual."""
+    loop = asyncio.get_running_loop()
+
+    def begin(number: signal.Signals) -> None:
+        stop.set()
+        if number == signal.SIGINT:
+            loop.remove_signal_handler(signal.SIGINT)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, begin, number)
