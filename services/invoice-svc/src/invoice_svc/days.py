@@ -1,0 +1,46 @@
+"""A customer's days: which date it is at their place, and when a date has ended there.
+
+A customer without a zone may be anywhere in their country, so a date has come only where it is latest and has ended
+only where it is earliest.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time, timedelta
+from typing import Protocol
+
+from remit_service.calendars import calendar, local_date, zones_of
+from remit_service.zones import instant
+
+
+class Place(Protocol):
+    """Where a customer is."""
+
+    @property
+    def country(self) -> str: ...
+    @property
+    def timezone(self) -> str | None: ...
+
+
+def today(now: datetime, place: Place) -> date:
+    """The earliest date it may be at the customer's place."""
+    return min(local_date(now, zone) for zone in _zones(place))
+
+
+def latest_today(now: datetime, place: Place) -> date:
+    """The latest date it may be at the customer's place: anything after it is in the future."""
+    return max(local_date(now, zone) for zone in _zones(place))
+
+
+def ended(day: date, place: Place) -> datetime:
+    """The moment (UTC) from which `day` is over wherever the customer may be; a removed midnight moves forward."""
+    return max(instant(day + timedelta(days=1), time(), zone) for zone in _zones(place))
+
+
+def add_business_days(day: date, count: int, country: str) -> date:
+    """The `count`-th business day of the country after `day`; `day` itself for 0."""
+    return calendar(country).add_business_days(day, count)
+
+
+def _zones(place: Place) -> tuple[str, ...]:
+    return (place.timezone,) if place.timezone else zones_of(place.country) or ("UTC",)

@@ -1,0 +1,291 @@
+"""Recording payments, one or a thousand, in the same number of statements.
+
+Whose they are is looked up, the customers are locked in id order, then the invoices; every payment is decided in
+memory, in the order given, and all is written at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from invoice_svc import customers, days, invoices, payments, promises
+from invoice_svc.allocation import AllocationError, OpenItem, Share, Split, by_reference, to_named, to_one
+from invoice_svc.bulk import fetch, new_id
+from invoice_svc.customers import Customer
+from invoice_svc.inputs import PaymentIn
+from invoice_svc.invoices import Invoice
+from invoice_svc.payments import Payment
+from invoice_svc.tables import payment as payment_table
+from remit_events.envelope import Event
+from remit_events.outbox import emit
+from remit_service.problems import FieldError, Problem, conflict, invalid
+
+_INVOICES = """
+SELECT id, number, customer_id FROM invoice
+WHERE seller_id = :seller_id AND (id = ANY(CAST(:ids AS uuid[])) OR number = ANY(CAST(:numbers AS text[])))
+"""
+_CUSTOMERS = """
+SELECT id, external_id FROM customer
+WHERE seller_id = :seller_id AND (id = ANY(CAST(:ids AS uuid[])) OR external_id = ANY(CAST(:external_ids AS text[])))
+"""
+_KNOWN = """
+SELECT p.id, p.provider, p.reference, p.external_id FROM payment AS p
+LEFT JOIN unnest(CAST(:providers AS text[]), CAST(:references AS text[])) AS g (provider, reference)
+    ON p.provider = g.provider AND p.reference = g.reference
+WHERE p.seller_id = :seller_id AND (g.provider IS NOT NULL OR p.external_id = ANY(CAST(:external_ids AS text[])))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A payment as its first answer gives it; `again` when it had been recorded before."""
+
+    payment: Payment
+    again: bool
+
+
+@dataclass(slots=True)
+class Ledger:
+    """What one transaction has locked and changed."""
+
+    seller_id: UUID
+    now: datetime
+    customers: dict[UUID, Customer] = field(default_factory=dict)
+    invoices: dict[UUID, Invoice] = field(default_factory=dict)
+    invoice_ids: dict[str, UUID] = field(default_factory=dict)
+    customer_ids: dict[str, UUID] = field(default_factory=dict)
+    owners: dict[UUID, UUID] = field(default_factory=dict)
+    known: dict[tuple[str, str], Payment] = field(default_factory=dict)
+    external_ids: set[str] = field(default_factory=set)
+    made: list[Payment] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+
+async def record(
+    session: AsyncSession, seller_id: UUID, given: Sequence[PaymentIn], now: datetime
+) -> list[Recorded | Problem]:
+    """Records what can be recorded, in order; gives per payment its record or why not. Nothing of a refused one stays.
+
+    The same provider and reference gives the first one's answer, for ever.
+    """
+    ledger = Ledger(seller_id, now)
+    await _resolve(session, ledger, given)
+    whose = [_customer_id(ledger, one) for one in given]
+    ledger.customers = await customers.lock(session, seller_id, [one for one in whose if one])
+    await _load_known(session, ledger, given)
+    await _load_invoices(session, ledger, given, whose)
+    outcomes = [_outcome(ledger, one, customer_id) for one, customer_id in zip(given, whose, strict=True)]
+    await payments.insert(session, ledger.made)
+    touched = {part.invoice_id for one in ledger.made for part in one.parts}
+    await invoices.update(session, [ledger.invoices[one] for one in sorted(touched)])
+    await promises.close_kept(session, ledger.events, now)
+    await emit(session, ledger.events, now=now)
+    return outcomes
+
+
+async def _resolve(session: AsyncSession, ledger: Ledger, given: Sequence[PaymentIn]) -> None:
+    ids = {one.invoice_id for one in given if one.invoice_id}
+    ids |= {part.invoice_id for one in given for part in one.allocations or ()}
+    numbers = {one.invoice_number for one in given if one.invoice_number}
+    if ids or numbers:
+        rows = await fetch(session, _INVOICES, seller_id=ledger.seller_id, ids=list(ids), numbers=list(numbers))
+        ledger.invoice_ids = {row.number: row.id for row in rows if row.number}
+        ledger.owners = {row.id: row.customer_id for row in rows}
+    customer_ids = {one.customer_id for one in given if one.customer_id}
+    external = {one.customer_external_id for one in given if one.customer_external_id}
+    if customer_ids or external:
+        rows = await fetch(
+            session, _CUSTOMERS, seller_id=ledger.seller_id, ids=list(customer_ids), external_ids=list(external)
+        )
+        ledger.customer_ids = {row.external_id: row.id for row in rows}
+
+
+def _invoice_id(ledger: Ledger, one: PaymentIn) -> UUID | None:
+    return one.invoice_id or (ledger.invoice_ids.get(one.invoice_number) if one.invoice_number else None)
+
+
+def _customer_id(ledger: Ledger, one: PaymentIn) -> UUID | None:
+    """Whose payment it is: as stated, else the owner of the first invoice it names; None when there is no such."""
+    if one.customer_id:
+        return one.customer_id
+    if one.customer_external_id:
+        return ledger.customer_ids.get(one.customer_external_id)
+    named = _invoice_id(ledger, one) or (one.allocations[0].invoice_id if one.allocations else None)
+    return ledger.owners.get(named) if named else None
+
+
+async def _load_known(session: AsyncSession, ledger: Ledger, given: Sequence[PaymentIn]) -> None:
+    rows = await fetch(
+        session,
+        _KNOWN,
+        seller_id=ledger.seller_id,
+        providers=[one.provider for one in given],
+        references=[one.reference for one in given],
+        external_ids=[one.external_id for one in given if one.external_id],
+    )
+    ledger.external_ids = {row.external_id for row in rows if row.external_id}
+    wanted = {(one.provider, one.reference) for one in given}
+    again = [row.id for row in rows if (row.provider, row.reference) in wanted]
+    if again:
+        found = await payments.load(session, ledger.seller_id, payment_table.c.id.in_(again))
+        ledger.known = {(one.provider, one.reference): one for one in found}
+
+
+async def _load_invoices(
+    session: AsyncSession, ledger: Ledger, given: Sequence[PaymentIn], whose: Sequence[UUID | None]
+) -> None:
+    """All open ones where the money finds its own way, else only those named."""
+    free = {owner for one, owner in zip(given, whose, strict=True) if owner and not one.names_invoices}
+    named = {found for one in given if (found := _invoice_id(ledger, one))}
+    named |= {part.invoice_id for one in given for part in one.allocations or ()}
+    ledger.invoices = await invoices.lock_open(session, ledger.seller_id, free, named)
+
+
+def _outcome(ledger: Ledger, one: PaymentIn, customer_id: UUID | None) -> Recorded | Problem:
+    earlier = ledger.known.get((one.provider, one.reference))
+    if earlier is not None:
+        return Recorded(earlier, again=True)
+    try:
+        return Recorded(_book(ledger, one, customer_id), again=False)
+    except Problem as problem:
+        return problem
+
+
+def _book(ledger: Ledger, one: PaymentIn, customer_id: UUID | None) -> Payment:
+    invoice = _named_invoice(ledger, one)
+    customer = _payer(ledger, one, customer_id, invoice)
+    if one.external_id in ledger.external_ids:
+        raise conflict("duplicate-payment", f"External id {one.external_id} belongs to a payment of another reference.")
+    amount, currency = _sum(one, invoice)
+    received_on = one.received_on or days.today(ledger.now, customer)
+    if received_on > days.latest_today(ledger.now, customer):
+        detail = "A payment cannot be received in the future: give the day the money came in."
+        raise invalid("/received_on", "in_future", detail, received_on.isoformat())
+    split = _split(ledger, one, customer, invoice, amount, currency)
+    made = Payment(
+        id=new_id(),
+        seller_id=ledger.seller_id,
+        customer_id=customer.id,
+        provider=one.provider,
+        reference=one.reference,
+        external_id=one.external_id,
+        currency=currency,
+        amount_minor=amount,
+        credit_minor=split.credit_minor,
+        received_on=received_on,
+        created_at=ledger.now,
+        updated_at=ledger.now,
+    )
+    ledger.events += made.put(split, ledger.invoices, ledger.now)
+    ledger.made.append(made)
+    ledger.known[made.provider, made.reference] = made
+    if made.external_id:
+        ledger.external_ids.add(made.external_id)
+    return made
+
+
+def _named_invoice(ledger: Ledger, one: PaymentIn) -> Invoice | None:
+    """The one invoice it is for; 404 when there is none, 409 when nothing is owed on it."""
+    if not one.invoice_id and not one.invoice_number:
+        return None
+    found = ledger.invoices.get(_invoice_id(ledger, one) or UUID(int=0))
+    pointer, key = ("/invoice_id", one.invoice_id) if one.invoice_id else ("/invoice_number", one.invoice_number)
+    if found is None:
+        raise unknown(pointer, "invoice", key)
+    _need_payable(found, pointer)
+    return found
+
+
+def _need_payable(one: Invoice, pointer: str) -> None:
+    try:
+        one.need_open("paid")
+    except Problem as problem:
+        way_out = {
+            "invoice-paid": "Name the customer instead of the invoice to keep the money as credit on account.",
+            "invoice-void": "Name the customer instead: the money then goes to what else is open, or stays as credit.",
+        }.get(problem.slug, "Issue it first.")
+        detail = f"{problem.detail} {way_out}"
+        fault = FieldError(pointer, problem.slug.replace("-", "_"), detail, one.number or str(one.id))
+        raise Problem(problem.slug, problem.status, problem.title, detail, [fault]) from None
+
+
+def unknown(pointer: str, what: str, key: object) -> Problem:
+    """404 about something a body names."""
+    shown = str(key)
+    detail = f"There is no {what} {shown}. Check it; it must belong to the seller of the key you use."
+    return Problem("not-found", 404, "Not found", detail, [FieldError(pointer, "not_found", detail, shown)])
+
+
+def _payer(ledger: Ledger, one: PaymentIn, customer_id: UUID | None, invoice: Invoice | None) -> Customer:
+    customer = ledger.customers.get(customer_id) if customer_id else None
+    if customer is None:
+        if one.customer_id or one.customer_external_id:
+            pointer = "/customer_id" if one.customer_id else "/customer_external_id"
+            raise unknown(pointer, "customer", one.customer_id or one.customer_external_id)
+        first = one.allocations[0].invoice_id if one.allocations else one.invoice_id or one.invoice_number
+        raise unknown("/allocations/0/invoice_id" if one.allocations else "/invoice_id", "invoice", first)
+    if invoice is not None and invoice.customer_id != customer.id:
+        detail = f"Invoice {invoice.number} is another customer's; a payment is of one customer."
+        raise invalid("/customer_id" if one.customer_id else "/customer_external_id", "other_customer", detail)
+    return customer
+
+
+def _sum(one: PaymentIn, invoice: Invoice | None) -> tuple[int, str]:
+    """Amount and currency; `settle` means whatever is owed on the invoice."""
+    if one.settle and invoice is not None:
+        if one.currency and one.currency != invoice.currency:
+            raise _other_currency(invoice, one.currency, "/currency")
+        return invoice.balance_minor, invoice.currency
+    if one.amount_minor is None or one.currency is None:
+        raise AssertionError("the body was validated")
+    return one.amount_minor, one.currency
+
+
+def _split(
+    ledger: Ledger, one: PaymentIn, customer: Customer, invoice: Invoice | None, amount: int, currency: str
+) -> Split:
+    if one.allocations:
+        return _explicit(ledger.invoices, one, customer, amount, currency)
+    if invoice is not None:
+        if invoice.currency != currency:
+            raise _other_currency(invoice, currency, "/currency")
+        return to_one(amount, _item(invoice))
+    mine = [
+        i for i in ledger.invoices.values() if i.customer_id == customer.id and i.is_open and i.currency == currency
+    ]
+    return by_reference(amount, [_item(one) for one in mine], one.reference)
+
+
+def _explicit(held: Mapping[UUID, Invoice], one: PaymentIn, customer: Customer, amount: int, currency: str) -> Split:
+    parts = one.allocations or []
+    for index, part in enumerate(parts):
+        pointer = f"/allocations/{index}/invoice_id"
+        found = held.get(part.invoice_id)
+        if found is None or found.customer_id != customer.id:
+            raise unknown(pointer, f"invoice of customer {customer.external_id} with id", part.invoice_id)
+        _need_payable(found, pointer)
+        if found.currency != currency:
+            raise _other_currency(found, currency, pointer)
+    shares = [Share(part.invoice_id, part.amount_minor) for part in parts]
+    try:
+        return to_named(amount, shares, [_item(held[part.invoice_id]) for part in parts])
+    except AllocationError as error:
+        detail = str(error)[:1].upper() + str(error)[1:] + "."
+        wrong = parts[error.index].amount_minor
+        raise invalid(f"/allocations/{error.index}/amount_minor", error.code, detail, wrong) from None
+
+
+def _other_currency(invoice: Invoice, currency: str, pointer: str) -> Problem:
+    detail = f"Invoice {invoice.number} is in {invoice.currency}; a payment pays invoices of its own currency only."
+    return invalid(pointer, "other_currency", detail, currency)
+
+
+def _item(one: Invoice) -> OpenItem:
+    if one.issue_date is None:
+        raise AssertionError("a draft is not paid")
+    return OpenItem(one.id, str(one.number), one.due_date, one.issue_date, one.balance_minor)
