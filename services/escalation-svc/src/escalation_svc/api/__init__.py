@@ -1,0 +1,1 @@
+"""escalation-svc's routes: ladders, cases, approvals, tasks."""

@@ -1,0 +1,116 @@
+"""`/v1/ladders`: versions that never change, and who follows which."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import Path, Query
+from pydantic import BaseModel
+from sqlalchemy import delete, func, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from escalation_svc import ladders
+from escalation_svc import tables as t
+from escalation_svc.api.views import example
+from escalation_svc.api.wiring import Reader, WiringDep, Writer
+from escalation_svc.ladder_file import SHIPPED
+from escalation_svc.ladder_format import EXAMPLE, LadderBody, LadderError, RungBody, check
+from remit_events.state import Profile
+from remit_service.api import Listing, Now, PageDep, Router, SessionDep, paginate, problem_responses
+from remit_service.problems import FieldError, conflict, invalid_fields
+
+router = Router(prefix="/v1/ladders", tags=["ladders"])
+
+KeyPath = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", examples=["default"])]
+
+
+class LadderOut(BaseModel):
+    """One version of a ladder. `assigned_to`: profiles that follow its key, `*` all without one of their own."""
+
+    model_config = example(key="default", version=2, rungs=EXAMPLE["rungs"], assigned_to=["*"])
+
+    key: str
+    version: int
+    rungs: list[RungBody]
+    assigned_to: list[str]
+
+
+@router.get("", responses=problem_responses(401, 403, 422))
+async def list_ladders(session: SessionDep, caller: Reader, page: PageDep) -> Listing[LadderOut]:
+    """The newest version of each saved ladder, and with the first page the shipped ones never saved."""
+    c = t.ladder_version.c
+    newest = select(c.key, func.max(c.version).label("version")).where(c.seller_id == caller.seller_id)
+    keys, next_cursor = await paginate(session, newest.group_by(c.key), page, c.key)
+    saved = {row.key for row in keys}
+    if page.cursor is None:
+        known = await session.scalars(select(c.key).where(c.seller_id == caller.seller_id, c.key.in_(SHIPPED)))
+        saved |= set(SHIPPED) - set(known.all())
+    data = [await _out(session, caller.seller_id, key) for key in sorted(saved)]
+    return Listing(data=data, next_cursor=next_cursor)
+
+
+@router.get("/{key}", responses=problem_responses(401, 403, 404))
+async def get_ladder(key: KeyPath, session: SessionDep, caller: Reader) -> LadderOut:
+    """The newest version."""
+    return await _out(session, caller.seller_id, key)
+
+
+@router.get("/{key}/versions/{version}", responses=problem_responses(401, 403, 404))
+async def get_version(
+    key: KeyPath, version: Annotated[int, Path(ge=1, le=2**31 - 1)], session: SessionDep, caller: Reader
+) -> LadderOut:
+    return await _out(session, caller.seller_id, key, version)
+
+
+@router.post("/{key}/versions", status_code=201, responses=problem_responses(401, 403, 409, 422))
+async def save_version(
+    key: KeyPath,
+    body: LadderBody,
+    session: SessionDep,
+    caller: Writer,
+    wiring: WiringDep,
+    now: Now,
+    assign: Annotated[list[Profile] | None, Query(description="Profiles that follow it from now on.")] = None,
+    assign_all: Annotated[bool, Query(description="Every customer without a ladder of their own follows it.")] = False,
+) -> LadderOut:
+    """Saves the next version. Cases without a rung yet go on under it; others stay on the version they began with."""
+    if key == ladders.NONE:
+        raise conflict("reserved-key", "`none` means that nobody is escalated; save the ladder under another key.")
+    try:
+        check(body, key)
+    except LadderError as refused:
+        faults = [FieldError(flaw.pointer, flaw.code, flaw.detail, flaw.value) for flaw in refused.flaws]
+        raise invalid_fields(faults) from None
+    await _lock_seller(session, caller.seller_id)
+    version = await ladders.add_version(session, caller.seller_id, key, body, now=now)
+    if assign_all:
+        await session.execute(delete(t.ladder_assignment).where(t.ladder_assignment.c.seller_id == caller.seller_id))
+    if profiles := [*(assign or []), *([ladders.EVERYONE] if assign_all else [])]:
+        await ladders.assign(session, caller.seller_id, key, profiles)
+    await _replan(session, caller.seller_id, now)
+    wiring.watch.changed()
+    return await _out(session, caller.seller_id, key, version)
+
+
+async def _lock_seller(session: AsyncSession, seller: UUID) -> None:
+    """Versions of a seller's ladders are numbered one after another."""
+    lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
+    await session.execute(lock, {"name": f"ladders {seller}"})
+
+
+async def _replan(session: AsyncSession, seller: UUID, now: datetime) -> None:
+    """Has the rungs task plan all cases again that are not pinned, under their customers' locks in id order."""
+    locked = select(t.customer.c.id).where(t.customer.c.seller_id == seller).order_by(t.customer.c.id)
+    await session.execute(locked.with_for_update())
+    waiting = t.case.c.seller_id == seller, t.case.c.status != "closed", t.case.c.ladder_key.is_(None)
+    await session.execute(update(t.case).where(*waiting).values(next_eval_at=now, replan=True))
+
+
+async def _out(session: AsyncSession, seller: UUID, key: str, version: int | None = None) -> LadderOut:
+    ladder, body = await ladders.find(session, seller, key, version)
+    c = t.ladder_assignment.c
+    assigned = await session.scalars(select(c.profile).where(c.seller_id == seller, c.key == key).order_by(c.profile))
+    values: dict[str, Any] = {"key": key, "version": ladder.version, "rungs": body["rungs"]}
+    return LadderOut(**values, assigned_to=list(assigned.all()))

@@ -1,0 +1,54 @@
+"""The composition root of escalation-svc."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import httpx
+
+from escalation_svc.api import approvals, cases, ladders, tasks
+from escalation_svc.api.wiring import Wiring
+from escalation_svc.handlers import Handlers
+from escalation_svc.rungs import Rungs
+from escalation_svc.settings import Settings
+from escalation_svc.transitions import Rules
+from escalation_svc.watch import Watch
+from remit_events import invoices, notifications, schedule
+from remit_events.bus import Bus
+from remit_events.consumer import Consumer
+from remit_events.relay import Relay
+from remit_service.app import create_app
+from remit_service.clock import Clock
+from remit_service.database import Database
+from remit_service.service import Service
+
+NAME = "escalation-svc"
+TOPICS = (invoices.TOPIC, schedule.TOPIC, notifications.TOPIC)
+DESCRIPTION = "Ladders, cases, approvals and tasks: what happens when reminders did not help."
+
+
+async def build(
+    settings: Settings, *, clock: Clock, bus: Bus, http: Callable[[str], httpx.AsyncClient] | None = None
+) -> Service:
+    """escalation-svc with everything it needs; `http` gives clients to other services by name."""
+    db = Database(settings.database_url, name=NAME)
+    rules = Rules(settings.approve, settings.approve_as, timedelta(seconds=settings.rungs_settle_seconds))
+    watch = Watch()
+    notifier = http("notifier-svc") if http else _client(settings)
+    routers = [ladders.router, cases.router, approvals.router, tasks.router]
+    app = create_app(NAME, db=db, clock=clock, settings=settings, routers=routers, description=DESCRIPTION)
+    app.state.escalation = Wiring(rules, settings.ladder_default, watch, notifier)
+    handlers = Handlers(clock, rules, settings.ladder_default, watch)
+    consumer = Consumer(NAME, db, bus, TOPICS, handlers.handle, clock)
+    relay = Relay(db, bus, f"/{NAME}", clock)
+    rungs = Rungs(db, clock, rules, settings.ladder_default, watch)
+    service = Service(NAME, settings, clock, db, bus, app, [relay, consumer, rungs])
+    service.closers += [notifier.aclose] if http is None else []
+    service.closers += [consumer.close]
+    return service
+
+
+def _client(settings: Settings) -> httpx.AsyncClient:
+    headers = {"Authorization": f"Bearer {settings.service_key.get_secret_value()}"}
+    return httpx.AsyncClient(base_url=settings.notifier_url, headers=headers, timeout=5)

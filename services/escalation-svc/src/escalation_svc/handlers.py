@@ -1,0 +1,95 @@
+"""Events in: invoices, schedule and notifications, a batch at a time, under the customers' locks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from escalation_svc import fold, tables
+from escalation_svc.book import Book, load, lock_customers
+from escalation_svc.ladders import shelf
+from escalation_svc.saving import save
+from escalation_svc.transitions import Rules, demand_refused, settle
+from escalation_svc.watch import Watch
+from remit_events.bus import Received
+from remit_events.envelope import CustomerEvent
+from remit_events.outbox import emit
+from remit_events.schedule import PaymentDue, TouchSuppressed
+from remit_service.clock import Clock
+from remit_service.sellers import apply_seller_events
+
+
+@dataclass
+class Handlers:
+    """Folds events and plans when each case is looked at; triggers no rung."""
+
+    clock: Clock
+    rules: Rules
+    default_ladder: str
+    watch: Watch
+
+    async def handle(self, session: AsyncSession, received: Sequence[Received]) -> None:
+        """The consumer's handler: correct for any batch and any interleaving of customers."""
+        await apply_seller_events(session, received)
+        refused = await _refused_demands(session, received)
+        relevant = [one for one in received if fold.concerns(one.event)] + refused
+        if relevant:
+            await self._fold(session, relevant)
+
+    async def _fold(self, session: AsyncSession, received: Sequence[Received]) -> None:
+        now = self.clock.now()
+        events = [(one.event, one.message.time) for one in received if isinstance(one.event, CustomerEvent)]
+        customers = await lock_customers(session, {event.customer_id: event.seller_id for event, _ in events})
+        whole: set[UUID] = set()
+        for event, _ in events:
+            customer, state = customers[event.customer_id], event.customer_state()
+            changed = fold.fold_customer(customer, state) if state else False
+            if isinstance(event, PaymentDue):
+                changed = fold.fold_window(customer, event) or changed
+            if changed:
+                whole.add(customer.id)
+        book = await load(session, customers, {i for event, _ in events for i in _invoices(event)}, sorted(whole))
+        for event, at in events:
+            fold.fold_invoices(book, event, now)
+            fold.fold_facts(book, event, at)
+            if isinstance(event, TouchSuppressed) and event.invoice_id in book.cases:
+                demand_refused(book, book.cases[event.invoice_id], event.step, event.rule, now)
+        await self._settle(session, book)
+
+    async def _settle(self, session: AsyncSession, book: Book) -> None:
+        now = self.clock.now()
+        cases = sorted(book.cases.values(), key=lambda case: case.order)
+        open_cases = any(case.invoice.is_open for case in cases)
+        sellers = {case.seller_id for case in cases} if open_cases else set()
+        ladders = await shelf(session, sellers, self.default_ladder)
+        events = settle(book, ladders, cases, self.rules, now)
+        await save(session, book, now=now)
+        await emit(session, events, now=now)
+        self.watch.changed()
+
+
+def _invoices(event: CustomerEvent) -> list[UUID]:
+    if isinstance(event, TouchSuppressed):
+        return [event.invoice_id]
+    return [state.id for state in event.invoice_states()]
+
+
+async def _refused_demands(session: AsyncSession, received: Sequence[Received]) -> list[Received]:
+    """Of the steps the gate suppressed, those that are demands a case ordered."""
+    ends = [(one, one.event) for one in received if isinstance(one.event, TouchSuppressed)]
+    ends = [(one, event) for one, event in ends if fold.refuses_a_step(event)]
+    if not ends:
+        return []
+    rung, case = tables.rung, tables.case
+    ordered = select(case.c.invoice_id, rung.c.key).join(rung, rung.c.case_id == case.c.id)
+    ordered = ordered.where(
+        case.c.invoice_id.in_({event.invoice_id for _, event in ends}),
+        rung.c.action == "formal_demand",
+        rung.c.withdrawn_at.is_(None),
+    )
+    known = {(row.invoice_id, row.key) for row in (await session.execute(ordered)).all()}
+    return [one for one, event in ends if (event.invoice_id, event.step) in known]
