@@ -77,6 +77,11 @@ class Consumer:
         self._running_since: float | None = None
 
     @property
+    def topics(self) -> tuple[str, ...]:
+        """What the group reads; with `name`, how its lag is asked for."""
+        return self._topics
+
+    @property
     def wake(self) -> asyncio.Event:
         return self._subscription.wake
 
