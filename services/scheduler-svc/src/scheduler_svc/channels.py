@@ -1,0 +1,71 @@
+"""Which of a step's channels can be used for a customer. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from remit_events.state import Channel, CustomerState
+from scheduler_svc.ledger import Address, Debtor
+
+FALLBACK_ORDER = (Channel.EMAIL, Channel.SMS, Channel.LETTER)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The channels to use, and why each of the others cannot be; `rerouted`: a letter instead of a closed one."""
+
+    channels: tuple[Channel, ...]
+    noted: Mapping[str, str]
+    rerouted: bool = False
+
+
+def reach(debtor: Debtor, wanted: Sequence[Channel], *, required: bool) -> Reach:
+    """What of `wanted` reaches the customer.
+
+    A required notice (overdue, demand) whose channels were closed by the customer or a bounce goes by letter.
+    """
+    noted = {str(c): reason for c in wanted if (reason := debtor.addresses[c].closed)}
+    usable = in_order(c for c in wanted if str(c) not in noted)
+    if not usable and required and "suppressed" in noted.values() and not debtor.addresses[Channel.LETTER].closed:
+        return Reach((Channel.LETTER,), noted, rerouted=True)
+    return Reach(usable, noted)
+
+
+def next_fallback(debtor: Debtor, tried: Iterable[Channel]) -> Channel | None:
+    """After all tried channels certainly failed: the next reachable of e-mail, SMS, letter."""
+    gone = set(tried)
+    return next((c for c in FALLBACK_ORDER if c not in gone and not debtor.addresses[c].closed), None)
+
+
+def in_order(channels: Iterable[Channel]) -> tuple[Channel, ...]:
+    given = set(channels)
+    return tuple(channel for channel in FALLBACK_ORDER if channel in given)
+
+
+def address_of(customer: CustomerState, channel: Channel) -> str | None:
+    return {Channel.EMAIL: customer.email, Channel.SMS: customer.phone, Channel.LETTER: customer.address}[channel]
+
+
+def address_hash(channel: Channel, address: str) -> str:
+    """SHA-256 (hex) as it stands in events: e-mail without regard to case, numbers without spaces, letters by words."""
+    plain = "".join(address.split()) if channel is Channel.SMS else " ".join(address.split())
+    return sha256((plain.lower() if channel is Channel.EMAIL else plain).encode()).hexdigest()
+
+
+def addresses(customer: CustomerState, suppressed: frozenset[tuple[Channel, str]]) -> dict[Channel, Address]:
+    """How a customer can be reached: address known, not suppressed, consent where needed (a number is none)."""
+    return {channel: _address(customer, channel, suppressed) for channel in Channel}
+
+
+def _address(customer: CustomerState, channel: Channel, suppressed: frozenset[tuple[Channel, str]]) -> Address:
+    written = address_of(customer, channel)
+    if not written or not written.strip():
+        return Address(None, "no-address")
+    sha = address_hash(channel, written)
+    if (channel, sha) in suppressed:
+        return Address(sha, "suppressed")
+    if channel is Channel.SMS and not customer.sms_consent:
+        return Address(sha, "no-consent")
+    return Address(sha)

@@ -1,0 +1,207 @@
+"""What of one invoice is due now: its steps against the plan, closing, old debt, catch-up and promises. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+
+from scheduler_svc.gate import Ruling, Standing, about_invoice
+from scheduler_svc.ledger import FollowUp, Progress
+from scheduler_svc.plan import TOO_LATE, Planned, old_debt, plan
+from scheduler_svc.policy import Policy, Step
+from scheduler_svc.work import Slot, Work
+
+BY_THE_CLOCK = frozenset({"outside-window", "minimum-gap", "contact-cap"})
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An invoice whose rules let it go now: `lead` is the step it would go with, `steps` all that are due.
+
+    `takes` are the steps that end as merged when it goes; `harder`: a broken promise put the lead one step on;
+    `shift_days` is what a catch-up by `shift` adds to what is left once it goes.
+    """
+
+    follow_up: FollowUp
+    policy: Policy
+    steps: tuple[Planned, ...]
+    lead: Step
+    takes: tuple[str, ...]
+    harder: bool = False
+    shift_days: int = 0
+
+    @property
+    def hardness(self) -> tuple[int, date, str]:
+        """Sorts the hardest first: greatest offset, oldest due date, invoice number."""
+        invoice = self.follow_up.invoice
+        return (-self.lead.offset, invoice.due_date or date.max, invoice.number)
+
+
+def due_of(work: Work, follow_up: FollowUp) -> Due | None:
+    """Writes down what will not go or not yet; gives what may go now as far as the invoice is concerned."""
+    if not follow_up.invoice.is_open:
+        _close(work, follow_up)
+        return None
+    if follow_up.invoice.due_date is None:
+        _without_due_date(work, follow_up)
+        return None
+    now, policy, days = work.now, work.policy_of(follow_up), work.days_of(follow_up)
+    steps = [one for one in plan(follow_up, policy, days) if one.at <= now and _may_try(follow_up, one, now)]
+    _drop_removed_steps(work, follow_up, policy)
+    if not steps:
+        return None
+    ruling = about_invoice(standing(work, follow_up))
+    if ruling and ruling.outcome == "suppressed":
+        suppress(work, follow_up, steps, ruling)
+        return None
+    steps = [one for one in steps if not _skip(work, follow_up, one)]
+    if ruling:
+        defer(work, follow_up, steps, ruling)
+        return None
+    return _catch_up(work, follow_up, policy, steps)
+
+
+def standing(work: Work, follow_up: FollowUp, *, demand: bool = False) -> Standing:
+    entry = None if demand else old_debt(follow_up, work.policy_of(follow_up))
+    days = work.days_of(follow_up)
+    return Standing(
+        follow_up=follow_up,
+        customer_hold=work.debtor.hold,
+        automation_on=work.automation_on,
+        under_review=entry is not None and entry.under_review,
+        demand=demand,
+        today=days.local_date(work.now),
+        days=days,
+    )
+
+
+def suppress(work: Work, follow_up: FollowUp, steps: Sequence[Planned], ruling: Ruling) -> None:
+    for one in steps:
+        work.finish(Slot(follow_up.id, one.step.key), "suppressed", ruling.rule, {**one.inputs, **ruling.inputs})
+
+
+def defer(work: Work, follow_up: FollowUp, steps: Sequence[Planned], ruling: Ruling) -> None:
+    for one in steps:
+        slot = Slot(follow_up.id, one.step.key)
+        work.defer(slot, replace(ruling, inputs={"planned_on": one.day, **ruling.inputs}))
+
+
+def next_at(work: Work, follow_up: FollowUp) -> datetime | None:
+    """When the clock alone makes something of this invoice due next."""
+    waiting = [p.until for p in follow_up.progress.values() if p.in_flight and p.until]
+    due = follow_up.invoice.due_date
+    if not follow_up.invoice.is_open or due is None:
+        return min(waiting, default=None)
+    days = work.days_of(follow_up)
+    for one in plan(follow_up, work.policy_of(follow_up), days):
+        progress = follow_up.progress.get(one.step.key, Progress())
+        if progress.not_before and progress.not_before > work.now:
+            waiting.append(progress.not_before)
+        elif one.at > work.now:
+            waiting.append(one.at)
+        else:
+            if progress.until:
+                waiting.append(progress.until)
+            if one.step.offset < 0:  # from then on it is too late
+                waiting.append(days.opening(days.next_allowed(due)))
+    return min(waiting, default=None)
+
+
+def _may_try(follow_up: FollowUp, one: Planned, now: datetime) -> bool:
+    progress = follow_up.progress.get(one.step.key)
+    return progress is None or progress.not_before is None or progress.not_before <= now
+
+
+def _close(work: Work, follow_up: FollowUp) -> None:
+    """Nothing is owed any more: steps that fell due before that day and had no outcome get theirs."""
+    days, policy = work.days_of(follow_up), work.policy_of(follow_up)
+    closed_on = follow_up.closed_on or days.local_date(work.now)
+    ruling = about_invoice(standing(work, replace(follow_up, closed_on=closed_on)))
+    assert ruling is not None  # noqa: S101  # an invoice that is not open is paid or void
+    for one in plan(follow_up, policy, days, whole=True):
+        progress = follow_up.progress.get(one.step.key)
+        if one.falls_on >= closed_on and progress is None:
+            continue
+        if follow_up.disputed_before:
+            work.finish(Slot(follow_up.id, one.step.key), "suppressed", "disputed", one.inputs)
+        elif one.skip:
+            work.finish(Slot(follow_up.id, one.step.key), "skipped", one.skip, one.inputs)
+        else:
+            suppress(work, follow_up, [one], ruling)
+    _drop_removed_steps(work, follow_up, policy)
+    in_flight = any(p.in_flight for p in work.follow_ups[follow_up.id].progress.values())
+    work.change(follow_up.id, closed=not in_flight, closed_on=closed_on)
+
+
+def _without_due_date(work: Work, follow_up: FollowUp) -> None:
+    for step in work.policy_of(follow_up).steps:
+        work.finish(Slot(follow_up.id, step.key), "skipped", "no-due-date", {"due_date": None})
+
+
+def _drop_removed_steps(work: Work, follow_up: FollowUp, policy: Policy) -> None:
+    """Steps that were waiting when the follow-up moved to a policy without them."""
+    keys = {step.key for step in policy.steps}
+    for key, progress in follow_up.progress.items():
+        if key not in keys and not progress.is_final and not progress.in_flight:
+            inputs = {"policy_changed_on": follow_up.migrated_on}
+            work.finish(Slot(follow_up.id, key), "skipped", "before-entry", inputs)
+
+
+def _skip(work: Work, follow_up: FollowUp, one: Planned) -> bool:
+    """Whether the step will never go, by plan or because its due date has come."""
+    due = follow_up.invoice.due_date
+    today = work.days_of(follow_up).local_date(work.now)
+    if one.skip:
+        work.finish(Slot(follow_up.id, one.step.key), "skipped", one.skip, one.inputs)
+    elif one.step.offset < 0 and due and today >= due:
+        progress = follow_up.progress.get(one.step.key)
+        inputs = {**one.inputs, "waited_for": progress.rule if progress else None}
+        work.finish(Slot(follow_up.id, one.step.key), "skipped", TOO_LATE, inputs)
+    else:
+        return False
+    return True
+
+
+def _catch_up(work: Work, follow_up: FollowUp, policy: Policy, steps: list[Planned]) -> Due | None:
+    """What goes of all that is due, by the policy's catch-up rule."""
+    today = work.days_of(follow_up).local_date(work.now)
+    missed = [one for one in steps if _expected_on(work, follow_up, one) < today]
+    if policy.catch_up == "skip":
+        for one in missed:
+            work.finish(Slot(follow_up.id, one.step.key), "skipped", "catch-up", {**one.inputs, "missed_until": today})
+        steps = [one for one in steps if one not in missed]
+    if not steps:
+        return None
+    if policy.catch_up == "shift" and missed:
+        first = missed[0]
+        late = (today - first.nominal).days
+        return Due(follow_up, policy, tuple(steps), first.step, (), shift_days=late)
+    return _harder(Due(follow_up, policy, tuple(steps), steps[-1].step, _keys(steps[:-1])), today)
+
+
+def _expected_on(work: Work, follow_up: FollowUp, one: Planned) -> date:
+    """The day the step should have gone: a step that gap, cap or window put off is not late before that."""
+    progress = follow_up.progress.get(one.step.key)
+    if progress and progress.rule in BY_THE_CLOCK and progress.until:
+        return work.days_of(follow_up).local_date(progress.until)
+    return one.day
+
+
+def _harder(due: Due, today: date) -> Due:
+    """After a broken promise an overdue invoice goes on one step harder, where there is one."""
+    follow_up = due.follow_up
+    invoice = follow_up.invoice
+    if invoice.promises_broken <= follow_up.harder_used or invoice.due_date is None or today <= invoice.due_date:
+        return due
+    for step in due.policy.steps:
+        progress = follow_up.progress.get(step.key)
+        free = progress is None or not (progress.is_final or progress.in_flight)
+        falls_due = invoice.due_date + timedelta(step.offset) > invoice.issue_date
+        if step.offset > due.lead.offset and free and falls_due:
+            return replace(due, lead=step, takes=_keys(due.steps), harder=True)
+    return due
+
+
+def _keys(steps: Sequence[Planned]) -> tuple[str, ...]:
+    return tuple(one.step.key for one in steps)

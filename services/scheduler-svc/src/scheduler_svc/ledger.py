@@ -1,0 +1,160 @@
+"""What is known of one customer when something about them is decided: frozen, and free of any I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Literal
+from uuid import UUID
+
+from remit_events.state import Channel, Hold, InvoiceState, Profile
+
+FinalOutcome = Literal["sent", "merged", "suppressed", "skipped"]
+Outcome = Literal["sent", "merged", "suppressed", "skipped", "deferred"]
+Escalated = Literal["demand", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRef:
+    """One version of a policy of the customer's seller."""
+
+    key: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Where a step stands that has been looked at: final (`outcome`), in flight (`touch_id`) or waiting (`rule`).
+
+    A waiting step is decided again at `until`; None: when what holds it changes. `not_before` keeps a step that
+    was refused at the moment of sending from being tried again at once.
+    """
+
+    outcome: FinalOutcome | None = None
+    touch_id: UUID | None = None
+    rule: str | None = None
+    until: datetime | None = None
+    not_before: datetime | None = None
+
+    @property
+    def is_final(self) -> bool:
+        return self.outcome is not None
+
+    @property
+    def in_flight(self) -> bool:
+        return self.outcome is None and self.touch_id is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One way to reach the customer: `closed` says why it may not be used (None: it may)."""
+
+    sha256: str | None
+    closed: Literal["no-address", "no-consent", "suppressed"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Debtor:
+    """The customer. `external_id` is what ties are broken by."""
+
+    id: UUID
+    seller_id: UUID
+    external_id: str
+    name: str
+    profile: Profile
+    country: str
+    timezone: str | None
+    hold: Hold | None
+    addresses: Mapping[Channel, Address]
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """One invoice being followed.
+
+    `entered_on` is the local day Remit learned of it; `closed_on` that on which nothing was owed any more (the day
+    of payment). `shift_days` moves what is left after a catch-up; `harder_used` counts broken promises that already
+    made a step harder; `disputed_before` says that it was disputed in full when it closed. Steps of a policy it was
+    moved to on `migrated_on` that lie before that day are passed over.
+    """
+
+    invoice: InvoiceState
+    policy: PolicyRef
+    entered_on: date
+    progress: Mapping[str, Progress] = field(default_factory=dict)
+    shift_days: int = 0
+    harder_used: int = 0
+    escalated: Escalated | None = None
+    reviewed_on: date | None = None
+    migrated_on: date | None = None
+    closed_on: date | None = None
+    disputed_before: bool = False
+    exhausted: bool = False
+    closed: bool = False
+    next_at: datetime | None = None
+
+    @property
+    def id(self) -> UUID:
+        return self.invoice.id
+
+
+@dataclass(frozen=True, slots=True)
+class DemandDue:
+    """A formal demand that was triggered and waits for the gate, is in flight, or is over."""
+
+    case_id: UUID
+    invoice_id: UUID
+    rung: str
+    triggered_on: date
+    deadline: date | None
+    reminders_sent: int
+    approved_by: str | None
+    progress: Progress = Progress()
+    next_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TouchItem:
+    """One invoice of a touch: the step it stands for and the easier ones it takes with it.
+
+    `harder`: a broken promise made it this step instead of the one that was due.
+    """
+
+    invoice_id: UUID
+    step: str
+    merged: tuple[str, ...] = ()
+    harder: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FailedTouch:
+    """A touch all of whose channels certainly failed; `reached`: one of them had been accepted before."""
+
+    id: UUID
+    on: date
+    items: tuple[TouchItem, ...]
+    tried: tuple[Channel, ...]
+    reached: bool
+    case_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """One contact on a local date; `shared`: it was another customer's, at an address of this one."""
+
+    on: date
+    touch_id: UUID | None = None
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Everything that decides about one customer. Contacts are those of the last days that rules look at."""
+
+    debtor: Debtor
+    automation_on: bool
+    follow_ups: tuple[FollowUp, ...]
+    demands: tuple[DemandDue, ...] = ()
+    failed: tuple[FailedTouch, ...] = ()
+    contacts: tuple[Contact, ...] = ()
