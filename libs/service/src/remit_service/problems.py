@@ -94,8 +94,8 @@ def shown(value: Any) -> Any:
         return value
     if not isinstance(value, str):
         try:
-            value = to_json(value, fallback=repr, inf_nan_mode="constants").decode(errors="replace")
-            if len(value) <= LONGEST_VALUE and value.startswith(("{", "[", "-", *"0123456789")):
+            value = to_json(value, fallback=repr, inf_nan_mode="null").decode(errors="replace")
+            if len(value) <= LONGEST_VALUE:
                 return from_json(value)
         except (ValueError, TypeError, RecursionError):
             value = type(value).__name__

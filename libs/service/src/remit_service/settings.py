@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Annotated, NoReturn, TypeVar
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -42,14 +42,22 @@ class ServiceSettings(BaseSettings):
     events_url: EventsUrl
     events_topic_prefix: str = ""
     host: str = "127.0.0.1"
-    port: int = Field(default=8000, ge=0, le=65535)
-    health_port: int | None = Field(default=None, ge=0, le=65535)
+    port: int = 8000
+    health_port: int | None = None
     wait_for_peers: bool = False
     log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
     otlp_endpoint: str | None = None
     max_body_bytes: int = Field(default=2_000_000, gt=0)
     service_key: SecretStr = Field(min_length=16)
     drain_seconds: float = Field(default=25.0, gt=0)
+
+    @field_validator("port", "health_port")
+    @classmethod
+    def _port(cls, port: int | None) -> int | None:
+        """Holds for a subclass that only gives its default, too."""
+        if port is not None and not 0 <= port <= 65535:
+            raise ValueError("must be a port from 0 to 65535 (0: any free one)")
+        return port
 
 
 SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
