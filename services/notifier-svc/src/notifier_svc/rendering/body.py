@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote
 
 from notifier_svc.rendering import clean
 from notifier_svc.rendering.context import MessageContext
+from notifier_svc.rendering.formats import NBSP
 from notifier_svc.rendering.language import Language
 from notifier_svc.rendering.view import Line, View
 from notifier_svc.rendering.wordings import Prose
@@ -15,8 +16,7 @@ from remit_events.state import SellerState, Stage
 REFERENCE_LIMIT = 140  # SEPA unstructured remittance information
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A label and its value; `strong` for the sums that matter."""
 
     label: str
@@ -24,8 +24,7 @@ class Row:
     strong: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One invoice of a list: number and amount, and below them what belongs to it."""
 
     number: str
@@ -33,8 +32,7 @@ class Entry:
     amount: str
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(NamedTuple):
     """`facts` describe a single invoice (or a demand's sums), `entries` several with their `totals`."""
 
     greeting: str
@@ -58,9 +56,11 @@ def lay_out(message: MessageContext, view: View, prose: Prose, words: Language) 
     pay = _pay(message, words) if asks else ()
     link = clean.link(seller.payment_link) if asks else None
     return Body(
-        greeting=_greeting(view, words),
+        greeting=prose.greeting or _greeting(view, words),
         entries=() if view.single else tuple(_entry(line, message.stage, words) for line in view.lines),
-        totals=() if view.single or view.claim else tuple(Row(words.say("total"), sum_, strong=True) for sum_ in view.totals),
+        totals=()
+        if view.single or view.claim
+        else tuple(Row(words.say("total"), sum_, strong=True) for sum_ in view.totals),
         facts=_facts(message.stage, view, words),
         note=words.say("partial") if view.partial else "",
         pay=pay,
@@ -68,7 +68,7 @@ def lay_out(message: MessageContext, view: View, prose: Prose, words: Language) 
         pay_missing=words.say("ask_how_to_pay") if asks and not seller.iban and not link else "",
         signature=tuple(filter(None, (prose.signoff, clean.line(seller.account_manager), view.seller))),
         contact=contact(seller, words),
-        reason=words.say(_REASONS.get(message.stage, "reason_open"), seller=view.seller, numbers=view.numbers),
+        reason=words.say(_REASONS.get(message.stage, "reason_open"), seller=view.seller, invoices=view.invoices),
         imprint=", ".join((view.seller, *clean.lines(seller.address))),
         unsubscribe=_unsubscribe(message),
     )
@@ -170,6 +170,7 @@ def reference(message: MessageContext) -> str:
 def contact(seller: SellerState, words: Language) -> str:
     """Whom to ask, in one phrase: the reply address and the telephone number there are."""
     email, phone = clean.line(seller.reply_to or seller.sender_email), clean.line(seller.phone, 40)
+    phone = phone.replace(" ", NBSP)  # a number is not torn apart at a line's end
     if email and phone:
         return words.say("contact_email_phone", email=email, phone=phone)
     if email:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 # Controls (C0, C1), line and paragraph separators, bidi overrides and isolates (they would reorder what follows),
 # BOM, interlinear and tag characters, lone surrogates (not encodable). Joiners stay: emoji and Persian need them.
@@ -14,12 +15,12 @@ _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _SPACES = re.compile(" {2,}")
-_PLAIN = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2007": " ", "\u2009": " "})
 _LINK = re.compile(r"https?://[^\s<>\"'`\\{}|^]+", re.IGNORECASE)
 
 ADDRESS_LINES = 6
 
 
+@lru_cache(maxsize=1024)  # a seller's name, account and address recur in every message
 def line(value: str | None, limit: int = 120) -> str:
     """`value` as one line of at most `limit` characters; "" for None."""
     if not value:
@@ -49,7 +50,7 @@ def clip(value: str, limit: int) -> str:
 
 def plain(value: str) -> str:
     """No-break spaces as plain ones: for subjects, plain text and SMS."""
-    return value if value.isascii() else value.translate(_PLAIN)
+    return value.replace("\u00a0", " ").replace("\u202f", " ")
 
 
 def link(value: str | None) -> str | None:

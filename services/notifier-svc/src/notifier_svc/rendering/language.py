@@ -17,7 +17,9 @@ from notifier_svc.rendering.formats import Formats
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
 FALLBACK = "en"
-_TAG = re.compile(r"(?P<base>[A-Za-z]{2,3})(?:[-_](?P<script>[A-Za-z]{4}))?(?:[-_](?P<region>[A-Za-z]{2}|\d{3}))?(?:[-_].*)?")
+_TAG = re.compile(
+    r"(?P<base>[A-Za-z]{2,3})(?:[-_](?P<script>[A-Za-z]{4}))?(?:[-_](?P<region>[A-Za-z]{2}|\d{3}))?(?:[-_].*)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,12 @@ def load(folder: Path) -> Language:
     """Read one language folder's `words.toml`."""
     raw = tomllib.loads((folder / "words.toml").read_text("utf-8"))
     locale = Locale.parse(raw["locale"])
-    return Language(folder.name, raw["locale"], raw["labels"], raw["plurals"], lambda n: str(locale.plural_form(n)))
+
+    @lru_cache(maxsize=1024)
+    def category(n: int) -> str:
+        return str(locale.plural_form(n))
+
+    return Language(folder.name, raw["locale"], raw["labels"], raw["plurals"], category)
 
 
 LANGUAGES: Mapping[str, Language] = {

@@ -8,16 +8,12 @@ from __future__ import annotations
 import io
 import json
 import re
-from dataclasses import asdict
 from datetime import UTC, datetime, time
-from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 import segno.helpers
 import typst
-from remit_events.state import Stage
-from remit_service.money import exponent
 
 from notifier_svc.rendering import clean
 from notifier_svc.rendering.body import Body, Row, reference
@@ -25,8 +21,11 @@ from notifier_svc.rendering.context import MessageContext
 from notifier_svc.rendering.language import TEMPLATES, Choice
 from notifier_svc.rendering.view import View, payable
 from notifier_svc.rendering.wordings import Prose
+from remit_events.state import Stage
+from remit_service.money import from_minor
 
 _LONG_WORD = re.compile(r"(\S{40})(?=\S)")
+_IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
 _EPC_NAME, _EPC_MAX_MINOR = 70, 99_999_999_999  # EPC069-12
 _WORDS = ("letter_page", "letter_page_of", "letter_scan", "invoice", "amount_short", "how_to_pay", "questions")
 
@@ -74,16 +73,16 @@ def _data(message: MessageContext, view: View, prose: Prose, body: Body, choice:
         "seller": view.seller,
         "sender": clean.clip(" · ".join((view.seller, *clean.lines(message.seller.address))), 120),
         "recipient": [*([name] if name not in address[:1] else []), *address],
-        "info": [asdict(row) for row in _info(message, choice)],
+        "info": [row._asdict() for row in _info(message, choice)],
         "subject": prose.subject,
         "greeting": body.greeting,
         "opening": prose.opening,
         "closing": prose.closing,
-        "entries": [asdict(entry) for entry in body.entries],
-        "totals": [asdict(row) for row in body.totals],
-        "facts": [asdict(row) for row in body.facts],
+        "entries": [entry._asdict() for entry in body.entries],
+        "totals": [row._asdict() for row in body.totals],
+        "facts": [row._asdict() for row in body.facts],
         "note": body.note,
-        "pay": [asdict(row) for row in pay],
+        "pay": [row._asdict() for row in pay],
         "pay_missing": body.pay_missing,
         "contact": body.contact,
         "signature": body.signature,
@@ -98,7 +97,7 @@ def _info(message: MessageContext, choice: Choice) -> list[Row]:
         (say("letter_customer"), clean.line(message.customer.external_id, 40)),
         (say("letter_contact"), clean.line(seller.account_manager, 60)),
         (say("letter_phone"), clean.line(seller.phone, 40)),
-        (say("letter_email"), clean.line(seller.reply_to or seller.sender_email, 80)),
+        (say("letter_email"), clean.line(seller.reply_to or seller.sender_email, 80).replace("@", "@\u200b")),
     ]
     return [Row(label, value) for label, value in rows if value]
 
@@ -115,18 +114,18 @@ def _breakable(value: Any) -> Any:
 
 
 def epc_qr(message: MessageContext) -> str | None:
-    """The transfer as an EPC QR code (SVG): only for one sum in euro to an IBAN, and only when something is asked for."""
+    """The transfer as an EPC QR code (SVG): for one sum in euro to an IBAN, when something is asked for."""
     owed, seller = payable(message), message.seller
     if message.stage is Stage.THANKS or not seller.iban or list(owed) != ["EUR"]:
         return None
-    if not 0 < owed["EUR"] <= _EPC_MAX_MINOR:
+    if not 0 < owed["EUR"] <= _EPC_MAX_MINOR or not _is_iban(seller.iban):
         return None
     try:
         code = segno.helpers.make_epc_qr(
             name=clean.line(seller.name, _EPC_NAME),
-            iban=seller.iban.replace(" ", ""),
+            iban=seller.iban,
             bic=seller.bic or None,
-            amount=Decimal(owed["EUR"]).scaleb(-exponent("EUR")),
+            amount=from_minor(owed["EUR"], "EUR"),
             text=reference(message),
         )
     except ValueError:  # an account the standard does not take: the letter goes without a code
@@ -134,3 +133,11 @@ def epc_qr(message: MessageContext) -> str | None:
     svg = io.BytesIO()
     code.save(svg, kind="svg", border=2)
     return svg.getvalue().decode()
+
+
+def _is_iban(text: str) -> bool:
+    """Whether the check digits are right (ISO 13616): a code that pays someone else is worse than none."""
+    compact = text.replace(" ", "").upper()
+    if not _IBAN.fullmatch(compact):
+        return False
+    return int("".join(str(int(char, 36)) for char in compact[4:] + compact[:4])) % 97 == 1

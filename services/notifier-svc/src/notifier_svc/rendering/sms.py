@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import replace
 
 from notifier_svc.rendering import clean
 from notifier_svc.rendering.body import grouped_iban, reference
@@ -17,6 +18,15 @@ from notifier_svc.rendering.view import View
 from remit_events.state import Stage
 
 SEGMENTS = 2
+# Longest name and what is said beside the claim: what is dropped first matters least.
+_FITTING = (
+    (40, "when pay paid contact"),
+    (40, "when pay contact"),
+    (40, "when pay"),
+    (20, "when pay"),
+    (20, "when"),
+    (20, ""),
+)
 _GSM = frozenset(
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§"
     "¿abcdefghijklmnopqrstuvwxyzäöñüà"
@@ -24,7 +34,7 @@ _GSM = frozenset(
 _GSM_ESCAPED = frozenset("^{}\\[~]|€")
 _TYPOGRAPHY = str.maketrans(
     {"’": "'", "‘": "'", "‚": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "–": "-", "—": "-", "…": "...",
-     "\u00a0": " ", "\u202f": " ", "\u2011": "-"}
+     "\u00a0": " ", "\u202f": " ", "\u2011": "-", "œ": "oe", "Œ": "OE", "ł": "l", "Ł": "L", "đ": "d", "ı": "i"}
 )  # fmt: skip
 _SPACE_BEFORE_COLON = re.compile(r" (?=[:;!?])")
 
@@ -45,9 +55,8 @@ def write(message: MessageContext, view: View, heading: str, choice: Choice) -> 
     extras = {"pay": _pay(message, choice), "paid": "", "contact": _contact(message, choice)}
     if message.stage in (Stage.OVERDUE, Stage.DEMAND):
         extras["paid"] = say("sms_paid")
-    # What is dropped first matters least; a name is shortened only when nothing else is left to drop.
-    for name_limit, kept in ((40, "pay paid contact"), (40, "pay contact"), (40, "pay"), (20, "pay"), (20, "")):
-        parts = [_main(message, view, heading, choice, name_limit)]
+    for name_limit, kept in _FITTING:
+        parts = [_main(message, view if "when" in kept else replace(view, when=""), heading, choice, name_limit)]
         parts += [text for key, text in extras.items() if key in kept.split() and text]
         text = _gsm(" ".join((*parts, stop)))
         if segments(text) <= SEGMENTS:

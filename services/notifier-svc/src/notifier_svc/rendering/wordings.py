@@ -1,4 +1,5 @@
-"""Wordings: the sentences of a stage in a tone, one Jinja file each, as blocks subject, heading, opening, closing.
+"""Wordings: the sentences of a stage in a tone, one Jinja file each, as blocks subject, heading, opening, closing
+(and greeting or signoff where the usual one will not do).
 
 A wording is plain prose: every output (HTML, plain text, letter) is laid out from the same paragraphs and does its
 own escaping. Templates are compiled once, in a sandbox, and an unknown name in one is an error.
@@ -10,14 +11,15 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jinja2 import FileSystemLoader, StrictUndefined, Template
 from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from notifier_svc.rendering.language import TEMPLATES, Choice, Language
-from notifier_svc.rendering.view import View
+from notifier_svc.rendering import clean
+from notifier_svc.rendering.language import TEMPLATES, Choice
+from notifier_svc.rendering.view import Claim, Line, Received, View
 from remit_events.state import Stage, Tone
 
 # Where a tone has no wording of its own, the nearest milder one speaks; without a tone, the neutral one.
@@ -25,6 +27,7 @@ _MILDER = (Tone.FINAL, Tone.FIRM, Tone.NEUTRAL, Tone.FRIENDLY)
 _BLANK_LINES = re.compile(r"\n[ \t]*\n\s*")
 _WRAPPING = re.compile(r"[ \t\n]+")
 _SUBJECT_LIMIT = 200
+_FACTS = (View, Line, Claim, Received)
 
 
 class Entry(NamedTuple):
@@ -37,18 +40,28 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Prose:
-    """The sentences of one message: one line each but the paragraphs."""
+    """The sentences of one message: one line each but the paragraphs; `greeting` only where it is not the usual one."""
 
     subject: str
     heading: str
     opening: tuple[str, ...]
     closing: tuple[str, ...]
+    greeting: str | None
     signoff: str
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    """The sandbox, told that our own frozen facts are safe to read: its general check costs more than the rendering."""
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        if isinstance(obj, _FACTS):
+            return attr in obj.__dataclass_fields__
+        return super().is_safe_attribute(obj, attr, value)
 
 
 def environment(folder: Path = TEMPLATES) -> ImmutableSandboxedEnvironment:
     """Jinja for shipped templates: HTML is escaped, nothing of Python's inside is reachable, nothing is undefined."""
-    return ImmutableSandboxedEnvironment(
+    return _Environment(
         loader=FileSystemLoader(folder),
         autoescape=lambda name: bool(name and name.endswith(".html.j2")),
         undefined=StrictUndefined,
@@ -77,7 +90,9 @@ class Wordings:
             stage, _, tone = key.partition(".")
             if not folders:
                 found.append(Entry(Stage(stage), Tone(tone) if tone else None, language))
-        return sorted(found, key=lambda e: (list(Stage).index(e.stage), list(Tone).index(e.tone) if e.tone else -1, e[2]))
+        return sorted(
+            found, key=lambda e: (list(Stage).index(e.stage), list(Tone).index(e.tone) if e.tone else -1, e[2])
+        )
 
     def find(self, language: str, stage: Stage, tone: Tone | None, named: str = "") -> Template:
         """The wording of the set `named`, else the standard one. LookupError when the language lacks the stage."""
@@ -91,12 +106,13 @@ class Wordings:
 
     def write(self, template: Template, view: View, choice: Choice) -> Prose:
         """The sentences of `template` about `view`."""
-        blocks = _blocks(template, view, choice.language)
+        blocks = _Blocks(template, template.new_context({"m": view}))
         return Prose(
-            subject=_one_line(blocks("subject"))[:_SUBJECT_LIMIT],
+            subject=clean.line(_one_line(blocks("subject")), _SUBJECT_LIMIT),
             heading=_one_line(blocks("heading")),
             opening=_paragraphs(blocks("opening")),
             closing=_paragraphs(blocks("closing")),
+            greeting=_one_line(blocks("greeting")) if "greeting" in template.blocks else None,
             signoff=_one_line(blocks("signoff")) if "signoff" in template.blocks else choice.language.say("regards"),
         )
 
@@ -108,10 +124,6 @@ class _Blocks:
     def __call__(self, name: str) -> str:
         lines: Iterator[str] = self._template.blocks[name](self._context)
         return "".join(lines)
-
-
-def _blocks(template: Template, view: View, language: Language) -> _Blocks:
-    return _Blocks(template, template.new_context({"m": view, "plural": language.plural}))
 
 
 def _one_line(text: str) -> str:

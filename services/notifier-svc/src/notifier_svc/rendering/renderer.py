@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection
 
-from remit_events.state import Channel
-
 from notifier_svc.rendering import letter, plain, sms
 from notifier_svc.rendering.body import Body, lay_out
 from notifier_svc.rendering.clean import plain as plain_spaces
@@ -14,6 +12,7 @@ from notifier_svc.rendering.context import MessageContext, Rendered
 from notifier_svc.rendering.language import Choice, choose
 from notifier_svc.rendering.view import build
 from notifier_svc.rendering.wordings import Entry, Prose, Wordings, environment
+from remit_events.state import Channel
 
 _WORDINGS = Wordings()
 _MAIL = environment().get_template("shared/mail.html.j2")
@@ -59,8 +58,8 @@ def _html(prose: Prose, body: Body, choice: Choice, seller: str, subject: str) -
         heading=prose.heading,
         opening=prose.opening,
         closing=prose.closing,
-        b=body,
         words=choice.language.labels,
+        **body._asdict(),
     )
 
 

@@ -1,0 +1,176 @@
+"""Whatever stands in a name, number, address or link: nothing is executed, nothing breaks out, nothing explodes."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+from jinja2.exceptions import SecurityError, UndefinedError
+
+from notifier_svc.rendering import PaymentInfo, clean, render
+from notifier_svc.rendering.language import choose
+from notifier_svc.rendering.view import build
+from notifier_svc.rendering.wordings import environment
+from remit_events.state import Channel
+
+CORPUS = {
+    "template": "{{7*7}}{% for x in ().__class__.__mro__ %}x{% endfor %}{{ m.__class__ }}",
+    "format": "{seller} {0} {name.__class__} %s %(x)s",
+    "html": "<script>alert(1)</script><img src=x onerror=alert(1)>\"'><b>&amp;",
+    "header": "Acme\r\nBcc: all@victim.example\r\n\r\nHello",
+    "typst": '#import "x": *; #read("/etc/passwd") $x$ *b* \\ @ref <label> = Title #panic("no")',
+    "rtl": "שלום \u202eevil\u202c \u2066x\u2069 مرحبا",
+    "emoji": "Zoë 👩‍👩‍👧 Ⅷ ﬁ 漢字 ñ",
+    "formula": "=CMD|'/C calc'!A0",
+    "nul": "a\x00b\x1b[31mc\x7f\x9b31m\u2028d\ufeff",
+    "surrogate": "half \ud83d pair",
+    "marks": "z" + "\u0301" * 300,
+    "long": "long name " * 1000,
+    "unbroken": "x" * 10_000,
+    "blank": " \n\t ",
+}
+SINGLE = ("name", "bank_name", "account_manager", "phone", "reply_to", "iban", "bic")
+
+
+class Seen(HTMLParser):
+    """The elements, the attributes and the text of a page, and whether every element was closed in order."""
+
+    VOID = frozenset({"meta", "br"})
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str]] = []
+        self.balanced = True
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += [(name, value or "") for name, value in attrs]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        self.balanced &= bool(self.open) and self.open.pop() == tag
+
+
+def parsed(markup: str) -> Seen:
+    seen = Seen()
+    seen.feed(markup)
+    seen.close()
+    return seen
+
+
+ALLOWED = {"html", "head", "meta", "title", "style", "body", "table", "tr", "td", "th", "p", "h1", "h2", "strong", "br",
+           "span", "a"}  # fmt: skip
+
+
+def check(out) -> None:
+    """What must hold of every message."""
+    assert out.subject.strip()
+    assert len(out.subject) <= 200
+    assert not any(unicodedata.category(c) in ("Cc", "Zl", "Zp", "Cs") for c in out.subject)
+    assert not any(unicodedata.category(c) in ("Cc", "Cs") and c != "\n" for c in out.text + out.html)
+    seen = parsed(out.html)
+    assert set(seen.tags) <= ALLOWED
+    assert seen.balanced
+    assert not seen.open
+    assert not any(name.startswith("on") or name == "src" for name, _ in seen.attributes)
+    assert all(value.startswith(("https://", "mailto:")) for name, value in seen.attributes if name == "href")
+    assert len(out.text) < 20_000
+    assert len(out.html) < 40_000
+    for shown in (out.subject, out.text, out.html, out.sms or ""):
+        shown.encode("utf-8")
+        assert "\u202e" not in shown
+        assert "49{%" not in shown
+        assert "<class" not in shown
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr"])
+@pytest.mark.parametrize("attack", CORPUS)
+def test_every_field_at_once(message, item, attack, language):
+    text = CORPUS[attack]
+    bad = message(
+        "demand" if language == "fr" else "overdue",
+        "firm",
+        [item(text, 45), item("2", 44)],
+        seller=dict.fromkeys(SINGLE, text) | {"address": text, "payment_link": text, "sender_email": text},
+        customer={"name": text, "external_id": text, "profile": "individual", "address": text, "email": text},
+        language=language,
+        unsubscribe_url=text,
+        unsubscribe_mailto=text,
+        template=text,
+    )
+    out = render(bad, channels=list(Channel))
+    check(out)
+    assert out.letter is not None
+    assert out.letter.startswith(b"%PDF-")
+    if attack == "template":
+        assert "{{7*7}}" in out.text
+        assert "{{7*7}}" in out.html
+    if attack == "header":
+        assert "Acme Bcc: all@victim.example Hello" in out.text
+
+
+@pytest.mark.parametrize("attack", CORPUS)
+def test_a_thank_you_too(message, item, attack):
+    payment = PaymentInfo(CORPUS[attack], item().invoice.issue_date, 5, "EUR")
+    check(
+        render(message("thanks", None, [item(CORPUS[attack], 3, 0, paid=5)], payment=payment), channels=[Channel.SMS])
+    )
+
+
+@pytest.mark.parametrize(
+    "link", ["javascript:alert(1)", "data:text/html,x", "https://x.example/ y", "https://x\r\ny", "//x"]
+)
+def test_only_http_links_become_links(message, link):
+    out = render(message(seller={"payment_link": link}, unsubscribe_url=link), channels=())
+    assert "href" not in out.html
+
+
+def test_an_unsubscribe_address_is_a_mailto(message):
+    made = message(unsubscribe_url=None, unsubscribe_mailto="mailto:stop@x.example?subject=unsubscribe abc")
+    out = render(made, channels=())
+    assert 'href="mailto:stop@x.example?subject=unsubscribe%20abc"' in out.html
+    assert "mailto:stop@x.example?subject=unsubscribe%20abc" in out.text
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ m.__class__ }}",
+        "{{ m.seller.__class__.__mro__ }}",
+        "{{ m.lines.append(1) }}",
+        "{{ ''.__class__.__base__.__subclasses__() }}",
+        "{{ '{0.__class__}'.format(m) }}",
+    ],
+)
+def test_templates_run_in_a_sandbox(message, source):
+    view = build(message(), choose("en", "GB", "en", "DE"))
+    with pytest.raises((SecurityError, UndefinedError)):
+        environment().from_string(source).render(m=view)
+
+
+def test_a_name_a_template_misspells_is_an_error(message):
+    view = build(message(), choose("en", "GB", "en", "DE"))
+    with pytest.raises(UndefinedError):
+        environment().from_string("{{ m.amuont }}").render(m=view)
+
+
+def test_cleaning_keeps_what_names_are_made_of():
+    for name in ("Zoë Müller-Lüdenscheidt", "Ō’Brien & Søn", "株式会社リミット", "محمد علی", "👩‍👩‍👧", "नमस्ते"):
+        assert clean.line(name) == name
+    assert clean.line("a  \u200b b") == "a b"
+    assert clean.clip("ab e\u0301e\u0301", 5) == "ab e…"
+    assert clean.lines("One\r\n\r\nTwo\n" + "More\n" * 20) == ("One", "Two", *["More"] * 4)
+
+
+def test_the_digest_tells_what_left(message):
+    one = render(message(), channels=[Channel.EMAIL])
+    assert one.digest == render(message(), channels=[Channel.EMAIL]).digest
+    assert len(one.digest) == 64
+    both = render(message(), channels=[Channel.EMAIL, Channel.SMS])
+    other = render(replace(message(), unsubscribe_url=None), channels=[Channel.EMAIL])
+    assert len({one.digest, both.digest, other.digest}) == 3
