@@ -288,10 +288,11 @@ async def settled(members: Sequence[Subscription], seconds: float = 20.0) -> lis
 async def test_members_come_and_go_under_load(process: OpenBus) -> None:
     """1 → 3 → 1 members: every record is committed exactly once, and in order per key."""
     publisher = process()
-    total, keys = 3_000, [f"k{n}" for n in range(30)]
+    total, keys = 6_000, [f"k{n}" for n in range(30)]
     committed: list[UUID] = []
     order: dict[str, list[int]] = defaultdict(list)
     stops = [asyncio.Event() for _ in range(3)]
+    share = [0, 0, 0]
 
     async def publish() -> None:
         for start in range(0, total, 30):
@@ -300,6 +301,7 @@ async def test_members_come_and_go_under_load(process: OpenBus) -> None:
 
     async def consume(stop: asyncio.Event) -> None:
         member = process().subscription("g", [TOPIC])
+        number = stops.index(stop)
         while not stop.is_set():
             records = await member.poll(limit=50, timeout=0.1)
             await asyncio.sleep(0.005)
@@ -307,6 +309,7 @@ async def test_members_come_and_go_under_load(process: OpenBus) -> None:
                 await member.commit()
             except FencedError:
                 continue
+            share[number] += len(records)
             for delivered in records:
                 assert delivered.message is not None
                 committed.append(delivered.message.id)
@@ -316,7 +319,7 @@ async def test_members_come_and_go_under_load(process: OpenBus) -> None:
     async def come_and_go() -> None:
         await asyncio.sleep(0.5)
         others = [asyncio.create_task(consume(stop)) for stop in stops[1:]]
-        await asyncio.sleep(1.2)
+        await asyncio.sleep(2.5)
         for stop, task in zip(stops[1:], others, strict=True):
             stop.set()
             await task
@@ -331,4 +334,5 @@ async def test_members_come_and_go_under_load(process: OpenBus) -> None:
     await first
     assert len(committed) == len(set(committed)) == total
     assert dict(order) == {key: list(range(total // 30)) for key in keys}
+    assert min(share) > 0
     assert await publisher.lag("g", [TOPIC]) == 0

@@ -11,6 +11,8 @@ import pytest
 
 from remit_local.postgres import EmbeddedPostgres
 
+pytest_plugins = ("remit_testing.kafka",)
+
 _numbers = itertools.count(1)
 
 MakeDatabase = Callable[[], Awaitable[str]]

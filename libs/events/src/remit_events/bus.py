@@ -56,6 +56,11 @@ def screen(records: Sequence[Record], refuse: Callable[[Record], str | None]) ->
     return refusals
 
 
+def partitions_differ(topic: str, there: int, wanted: int) -> str:
+    """What ensure_topics() says on either transport."""
+    return f"topic {topic} has {there} partitions, not {wanted}; a change would break the order per key"
+
+
 @dataclass(frozen=True, slots=True)
 class Delivered:
     """A record as it came off the bus. `message` is None when its headers cannot be read; `failure` says why."""
@@ -98,6 +103,8 @@ class Subscription(Protocol):
 
     group: str
     wake: asyncio.Event
+    # Seconds between looks when nothing wakes.
+    interval: float
 
     async def poll(self, *, limit: int = 500, timeout: float = 0.0) -> list[Delivered]:
         """Up to `limit` records in order per partition; waits up to `timeout` seconds for the first.

@@ -47,7 +47,6 @@ class Consumer:
     """
 
     phase = 0
-    poll = 0.25
 
     def __init__(
         self,
@@ -69,6 +68,7 @@ class Consumer:
         self._clock = clock
         self._batch = batch
         self._subscription = bus.subscription(name, self._topics)
+        self.poll = self._subscription.interval
         self._letters_open = False
         self._letters_due = 0.0
         self._observe_due = time.monotonic() + OBSERVE_SECONDS
@@ -89,6 +89,7 @@ class Consumer:
         """Settles what the bus has for this member; gives how many records. Raises infrastructure failures."""
         self._running_since = time.monotonic()
         try:
+            await self._commit()  # what an earlier run could not
             settled = await self._retry_letters()
             for _ in range(ROUNDS):
                 records = await self._subscription.poll(limit=self._batch)
@@ -122,6 +123,9 @@ class Consumer:
                 await self._subscription.rewind()
             raise
         faults.point(self._service, faults.BEFORE_OFFSET)
+        await self._commit()
+
+    async def _commit(self) -> None:
         try:
             await self._subscription.commit()
         except FencedError as error:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from remit_events import postgres_log as sql
-from remit_events.bus import MAX_RECORD_BYTES, BusError, Position, Record, screen
+from remit_events.bus import MAX_RECORD_BYTES, BusError, Position, Record, partitions_differ, screen
 from remit_events.catalogue import TOPICS, Topic
 from remit_events.postgres_group import PostgresSubscription
 
@@ -147,11 +147,6 @@ class PostgresBus:
         if self._pool is not None:
             await self._pool.close()
             self._pool = None
-
-
-def partitions_differ(topic: str, there: int, wanted: int) -> str:
-    """What ensure_topics() says on either transport."""
-    return f"topic {topic} has {there} partitions, not {wanted}; a change would break the order per key"
 
 
 def partition_of(key: str, partitions: int) -> int:

@@ -36,6 +36,7 @@ class PostgresSubscription:
         self.group = group
         self.topics = tuple(topics)
         self.wake = asyncio.Event()
+        self.interval = POLL_SECONDS
         self._bus = bus
         self._connection: asyncpg.Connection | None = None
         self._member = secrets.randbelow(2**31)

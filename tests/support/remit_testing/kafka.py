@@ -1,0 +1,94 @@
+"""One real Apache Kafka per test session, started from the same script as `make kafka`."""
+
+from __future__ import annotations
+
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[3] / "deploy" / "kafka" / "kafka.py"
+START_SECONDS = 180  # with the jars to be fetched
+
+
+class KafkaServer:
+    """A broker on a port of its own; `stop` and `start` keep its data."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = _free_ports()
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"kafka://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Returns when the broker listens; RuntimeError says why it does not."""
+        self._process = subprocess.Popen(
+            [sys.executable, SCRIPT, "start", "--data", self.folder, "--port", str(self.port)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        ready, _, _ = select.select([self._process.stdout], [], [], START_SECONDS)
+        said = self._process.stdout.readline() if ready else "it said nothing in time"
+        if "ready" not in said:
+            self.stop()
+            raise RuntimeError(f"Kafka did not start: {said.strip()}")
+
+    def stop(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def kafka_server() -> Iterator[KafkaServer]:
+    """Skips without a JDK and Maven, unless REMIT_REQUIRE_KAFKA=1 says that they must be there."""
+    missing = [tool for tool in ("java", "mvn") if shutil.which(tool) is None]
+    if missing and os.environ.get("REMIT_REQUIRE_KAFKA") != "1":
+        pytest.skip(f"no {' and no '.join(missing)} for a real Kafka")
+    with tempfile.TemporaryDirectory(prefix="remit-kafka-", ignore_cleanup_errors=True) as folder:
+        server = KafkaServer(Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka_url(kafka_server: KafkaServer) -> str:
+    """EVENTS_URL of the session's broker."""
+    return kafka_server.url
+
+
+def _free_ports() -> int:
+    """A port that is free together with the next one."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port: int = first.getsockname()[1]
+            try:
+                second.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+            return port
