@@ -92,7 +92,7 @@ def frozen_or_paid(facts: CaseFacts) -> bool:
     return facts.invoice.fully_disputed or not facts.invoice.is_open or facts.customer_hold is not None
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(ladders(), happenings, st.sampled_from(["business", "government"]), st.booleans())
 def test_no_history_bends_the_rules(
     ladder: Ladder, history: list[tuple[int, str]], profile: Literal["business", "government"], at_once: bool

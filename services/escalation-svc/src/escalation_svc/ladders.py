@@ -61,9 +61,10 @@ class Shelf:
                 self.unsaved.add((case.seller_id, ladder.key, ladder.version))
 
     def _find(self, seller: UUID, key: str, version: int | None) -> Ladder | None:
-        if version is None:
-            return shipped(key).ladder(key, SHIPPED_VERSION) if key in SHIPPED else None
-        return _parsed.get((seller, key, version))
+        known = _parsed.get((seller, key, version or SHIPPED_VERSION))
+        if known is None and key in SHIPPED and version in (None, SHIPPED_VERSION):
+            return shipped(key).ladder(key, SHIPPED_VERSION)
+        return known if version is not None else None
 
 
 async def shelf(session: AsyncSession, sellers: Iterable[UUID], default_key: str) -> Shelf:
