@@ -164,15 +164,22 @@ def play(
         if down and down[0] <= moment < down[1]:
             nearest.append(down[1])
         else:
-            result = review(played.ledger, policies, moment, uuid4)
-            played.decisions += [(moment, one) for one in result.decisions]
-            played.touches += [(moment, one) for one in result.touches]
-            played.exhausted += [one.invoice.number for one in result.exhausted]
-            played.ledger = assume_sent(result)
-            assert result.next_at is None or result.next_at > moment
-            nearest += [result.next_at] if result.next_at else []
+            nearest += _settle(played, policies, moment)
         moment = min(nearest, default=None)
     return played
+
+
+def _settle(played: Played, policies: Mapping[PolicyRef, Policy], moment: datetime) -> list[datetime]:
+    """Reviews until nothing moves any more, as the services do within one instant."""
+    while True:
+        result = review(played.ledger, policies, moment, uuid4)
+        played.decisions += [(moment, one) for one in result.decisions]
+        played.touches += [(moment, one) for one in result.touches]
+        played.exhausted += [one.invoice.number for one in result.exhausted]
+        played.ledger = assume_sent(result)
+        assert result.next_at is None or result.next_at > moment
+        if not result.touches:
+            return [result.next_at] if result.next_at else []
 
 
 def _replacing(change: Mapping[str, Any]) -> Any:
