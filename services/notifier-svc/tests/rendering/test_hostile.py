@@ -167,6 +167,12 @@ def test_cleaning_keeps_what_names_are_made_of():
     assert clean.lines("One\r\n\r\nTwo\n" + "More\n" * 20) == ("One", "Two", *["More"] * 4)
 
 
+def test_a_right_to_left_number_does_not_reorder_the_sum_after_it(message, item):
+    subject = render(message(items=[item("שלום-1")]), channels=()).subject
+    assert "שלום-1\u200e, €1,200.00" in subject
+    assert "\u200e" not in render(message(), channels=()).subject
+
+
 def test_the_digest_tells_what_left(message):
     one = render(message(), channels=[Channel.EMAIL])
     assert one.digest == render(message(), channels=[Channel.EMAIL]).digest

@@ -15,6 +15,7 @@ _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _SPACES = re.compile(" {2,}")
+_RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _LINK = re.compile(r"https?://[^\s<>\"'`\\{}|^]+", re.IGNORECASE)
 
 ADDRESS_LINES = 6
@@ -46,6 +47,11 @@ def clip(value: str, limit: int) -> str:
     while kept and (unicodedata.combining(kept[-1]) or kept[-1] in "\u200d\ufe0f "):
         kept = kept[:-1]
     return kept + "…"
+
+
+def fenced(value: str) -> str:
+    """A right-to-left name closed by a left-to-right mark, so that a sum after it keeps its order of digits."""
+    return f"{value}\u200e" if not value.isascii() and _RIGHT_TO_LEFT.search(value) else value
 
 
 def plain(value: str) -> str:

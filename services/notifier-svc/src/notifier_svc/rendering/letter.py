@@ -25,6 +25,7 @@ from remit_events.state import Stage
 from remit_service.money import from_minor
 
 _LONG_WORD = re.compile(r"(\S{40})(?=\S)")
+_LONG_IN_BLOCK = re.compile(r"([^\s\u200b]{20})(?=[^\s\u200b])")
 _IBAN = re.compile(r"[A-Z]{2}[0-9]{2}[A-Z0-9]{11,30}")
 _EPC_NAME, _EPC_MAX_MINOR = 70, 99_999_999_999  # EPC069-12
 _WORDS = ("letter_page", "letter_page_of", "letter_scan", "invoice", "amount_short", "how_to_pay", "questions")
@@ -99,7 +100,7 @@ def _info(message: MessageContext, choice: Choice) -> list[Row]:
         (say("letter_phone"), clean.line(seller.phone, 40)),
         (say("letter_email"), clean.line(seller.reply_to or seller.sender_email, 80).replace("@", "@\u200b")),
     ]
-    return [Row(label, value) for label, value in rows if value]
+    return [Row(label, _LONG_IN_BLOCK.sub("\\1\u200b", value)) for label, value in rows if value]
 
 
 def _breakable(value: Any) -> Any:

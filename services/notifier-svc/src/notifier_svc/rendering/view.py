@@ -94,9 +94,9 @@ def build(message: MessageContext, choice: Choice) -> View:
     totals = _totals(message)
     formatted = tuple(choice.formats.money(minor, currency) for currency, minor in totals.items())
     return View(
-        seller=clean.line(message.seller.name),
-        seller_short=clean.line(message.seller.name, 40),
-        customer=clean.line(message.customer.name),
+        seller=clean.fenced(clean.line(message.seller.name)),
+        seller_short=clean.fenced(clean.line(message.seller.name, 40)),
+        customer=clean.fenced(clean.line(message.customer.name)),
         company=message.customer.profile != "individual",
         n=len(items),
         single=len(items) == 1,
@@ -151,7 +151,7 @@ def payable(message: MessageContext) -> dict[str, int]:
 
 
 def _numbers(items: Sequence[Item], language: Language) -> str:
-    numbers = [clean.line(item.invoice.number, 32) for item in items]
+    numbers = [clean.fenced(clean.line(item.invoice.number, 32)) for item in items]
     if len(numbers) <= _NAMED_IN_FULL:
         return language.listed(numbers)
     return language.plural("more", len(numbers) - 2, numbers=", ".join(numbers[:2]))
