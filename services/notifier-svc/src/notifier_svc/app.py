@@ -1,0 +1,65 @@
+"""The composition root of notifier-svc."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import httpx
+
+from notifier_svc.balances import StillOwed
+from notifier_svc.deliveries import Deliveries
+from notifier_svc.handlers import Handler
+from notifier_svc.links import UnsubscribeLinks
+from notifier_svc.modes import Ways
+from notifier_svc.planning import Planner
+from notifier_svc.recovery import Recovery
+from notifier_svc.rendering.renderer import render
+from notifier_svc.settings import Settings
+from notifier_svc.worker import Worker
+from remit_events import invoices, schedule
+from remit_events.bus import Bus
+from remit_events.consumer import Consumer
+from remit_events.relay import Relay
+from remit_service.app import create_app
+from remit_service.clock import Clock
+from remit_service.database import Database
+from remit_service.idempotency import PurgeAnswers
+from remit_service.peers import peer_client
+from remit_service.service import Service, Task
+
+NAME = "notifier-svc"
+TOPICS = (invoices.TOPIC, schedule.TOPIC)
+DESCRIPTION = "Deliveries by e-mail, SMS and letter: sent once, after asking what is still owed."
+ASK_SECONDS = 3.0
+
+
+async def build(
+    settings: Settings, *, clock: Clock, bus: Bus, http: Callable[[str], httpx.AsyncClient] | None = None
+) -> Service:
+    """notifier-svc with everything it needs; `http` gives clients to other services by name."""
+    db = Database(settings.database_url, name=NAME)
+    peers = {name: http(name) if http else _peer(name, settings) for name in ("invoice-svc", "scheduler-svc")}
+    still_owed = StillOwed(peers["invoice-svc"], peers["scheduler-svc"], settings.balance_max_age)
+    ways = Ways(settings, clock)
+    links = UnsubscribeLinks(settings.public_url, settings.service_key.get_secret_value())
+    worker = Worker(db.engine)
+    deliveries = Deliveries(db, clock, still_owed, Planner(ways, render, links.of), worker, batch=settings.send_batch)
+    consumer = Consumer(NAME, db, bus, TOPICS, Handler(clock, deliveries.nudge), clock)
+    tasks: list[Task] = [
+        Relay(db, bus, f"/{NAME}", clock),
+        consumer,
+        Recovery(db, clock, worker),
+        deliveries,
+        PurgeAnswers(db, clock),
+    ]
+    app = create_app(NAME, db=db, clock=clock, settings=settings, routers=[], description=DESCRIPTION)
+    service = Service(NAME, settings, clock, db, bus, app, tasks)
+    if http is None:
+        service.closers += [peer.aclose for peer in peers.values()]
+    service.closers += [ways.close, worker.close, consumer.close]
+    return service
+
+
+def _peer(name: str, settings: Settings) -> httpx.AsyncClient:
+    url = settings.invoice_url if name == "invoice-svc" else settings.scheduler_url
+    return peer_client(name, url, settings, timeout=ASK_SECONDS)

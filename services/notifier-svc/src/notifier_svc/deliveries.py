@@ -1,0 +1,154 @@
+"""The task that sends what is due: claim, ask, decide, mark `sending`, hand over, record.
+
+No transaction is open while the network is used.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+
+from notifier_svc import claims, marking, results
+from notifier_svc.balances import Check, StillOwed, UnansweredError
+from notifier_svc.claims import Batch
+from notifier_svc.planning import Hand, Plan, Planner, unanswered
+from notifier_svc.results import Done
+from notifier_svc.sending import Round, hand_over
+from notifier_svc.suppressions import closed_since
+from notifier_svc.worker import Worker
+from remit_events.failures import is_infrastructure
+from remit_events.state import SellerState, Stage
+from remit_service.clock import Clock
+from remit_service.database import Database
+from remit_service.logs import describe
+
+# How long what this process knows about the next due touch is believed, as other processes may add some.
+BELIEVED_SECONDS = 1.0
+RECORD_TRIES = 8
+
+log = structlog.get_logger(__name__)
+
+
+class Deliveries:
+    """Sends pending deliveries, touch by touch, in batches."""
+
+    name = "deliveries"
+    phase = 0
+    poll = 0.25
+
+    def __init__(
+        self,
+        db: Database,
+        clock: Clock,
+        still_owed: StillOwed,
+        planner: Planner,
+        worker: Worker,
+        *,
+        batch: int = 200,
+    ) -> None:
+        self.wake = asyncio.Event()
+        self._db, self._clock = db, clock
+        self._still_owed, self._planner, self._worker = still_owed, planner, worker
+        self._batch = batch
+        self._sellers: dict[UUID, SellerState] = {}
+        self._looked_at: float | None = None
+        self._next: datetime | None = None
+
+    def nudge(self) -> None:
+        """Something was left to send: what was known about the next due touch no longer holds."""
+        self._looked_at = None
+        self.wake.set()
+
+    async def run(self) -> int:
+        if self._nothing_due():
+            return 0
+        self._looked_at = None
+        await self._worker.alive()
+        settled = 0
+        while True:
+            async with self._db.transaction() as session:
+                batch = await claims.claim(session, self._clock.now(), self._batch, self._worker.id, self._sellers)
+            if batch.claims:
+                again = await self._settle(batch)
+                settled += len(batch.claims)
+            if not batch.claims or (len(batch.claims) < self._batch and not again):
+                return settled
+
+    async def next_at(self) -> datetime | None:
+        if not self._known():
+            looked_at = time.monotonic()
+            self._looked_at = looked_at
+            async with self._db.reading() as session:
+                found = await claims.next_due(session)
+            # A nudge meanwhile has the last word.
+            if self._looked_at == looked_at:
+                self._next = found
+            return found
+        return self._next
+
+    def _known(self) -> bool:
+        return self._looked_at is not None and time.monotonic() - self._looked_at < BELIEVED_SECONDS
+
+    def _nothing_due(self) -> bool:
+        return self._known() and (self._next is None or self._next > self._clock.now())
+
+    async def _settle(self, batch: Batch) -> int:
+        """All of one batch; gives how many of it are due again at once."""
+        plans, check = await self._decided(batch)
+        async with self._db.transaction() as session:
+            hands = await marking.mark(session, batch.token, plans, self._worker.id, self._clock.now())
+        again = sum(len(plan.rerouted) for plan in plans)
+        if not hands or check is None:
+            return again
+        waiting = {hand.job.id: hand for hand in hands}
+        round_ = Round(self._still_owed, self._closed_since, self._clock, check, waiting)
+        failure: Exception | None = None
+        async for done in hand_over(round_, hands):
+            try:
+                again += await self._record(done)
+            except Exception as error:
+                failure = error  # the others are under way and have results of their own
+        if failure:
+            raise failure
+        return again
+
+    async def _decided(self, batch: Batch) -> tuple[list[Plan], Check | None]:
+        asked = {invoice for claim in batch.claims for invoice in claim.invoice_ids}
+        try:
+            check = await self._still_owed.ask(asked, {claim.seller.id for claim in batch.claims})
+        except UnansweredError as error:
+            log.warning("not answered, nothing sent", who=error.who, reason=str(error), touches=len(batch.claims))
+            now = self._clock.now()
+            return [unanswered(claim, f"unanswered: {error.who}", now) for claim in batch.claims], None
+        reminders = await self._reminders(batch)
+        return self._planner.plan(batch.claims, check, reminders, self._clock.now()), check
+
+    async def _reminders(self, batch: Batch) -> dict[UUID, int]:
+        """Only a demand needs to know how often was reminded."""
+        demanded = [i for claim in batch.claims if claim.stage is Stage.DEMAND for i in claim.invoice_ids]
+        if not demanded:
+            return {}
+        async with self._db.reading() as session:
+            return await claims.reminders_sent(session, demanded)
+
+    async def _closed_since(self, hands: Sequence[Hand]) -> set[tuple[UUID, str, str]]:
+        async with self._db.reading() as session:
+            return await closed_since(session, {hand.job.recipient_sha256 for hand in hands})
+
+    async def _record(self, done: Sequence[Done]) -> int:
+        """What providers answered must not be lost to a database that is away for a moment."""
+        for attempt in range(RECORD_TRIES):
+            try:
+                async with self._db.transaction() as session:
+                    return await results.record(session, done, self._clock.now())
+            except Exception as error:
+                if attempt == RECORD_TRIES - 1 or not is_infrastructure(error):
+                    raise
+                log.warning("results not stored yet", deliveries=len(done), **describe(error))
+                await asyncio.sleep(min(0.1 * 2.0**attempt, 5.0))
+        raise AssertionError("unreachable")

@@ -1,0 +1,145 @@
+"""Events in: sellers and customers are folded, and what is to be sent becomes touches with their deliveries.
+
+One batch is a handful of statements, however many events it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import event, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from uuid6 import uuid7
+
+from notifier_svc import contacts
+from notifier_svc.contacts import Address, Closed, Note
+from notifier_svc.hours import earliest_local_day, may_go_from
+from notifier_svc.storage import NewDelivery, NewTouch, store, take_waiting
+from notifier_svc.touches import TRANSACTIONAL, Planned, planned
+from remit_events.bus import Received
+from remit_events.invoices import InvoiceIssued, PaymentReceived
+from remit_events.notifications import ReminderFailed
+from remit_events.outbox import emit
+from remit_events.state import Channel, CustomerState, SellerState
+from remit_service.clock import Clock
+from remit_service.sellers import apply_seller_events
+from remit_service.tables import seller
+
+NO_CHANNEL = "no-channel"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What turning touches into deliveries needs to know, read once per batch."""
+
+    customers: Mapping[UUID, CustomerState]
+    sellers: Mapping[UUID, SellerState]
+    closed: Closed
+    now: datetime
+
+
+class Handler:
+    """The consumer's handle; `nudge` is called after a commit that left something to send."""
+
+    def __init__(self, clock: Clock, nudge: Callable[[], None]) -> None:
+        self._clock = clock
+        self._nudge = nudge
+
+    async def __call__(self, session: AsyncSession, received: Sequence[Received]) -> None:
+        now = self._clock.now()
+        await apply_seller_events(session, received)
+        arrived = await contacts.fold(session, received)
+        sellers = await _sellers(session, received)
+        touches = [touch for one in received if (touch := planned(one, sellers, now))]
+        touches += await take_waiting(session, arrived)
+        if touches:
+            await self._plan(session, touches, sellers, now)
+
+    async def _plan(
+        self, session: AsyncSession, touches: list[Planned], sellers: Mapping[UUID, SellerState], now: datetime
+    ) -> None:
+        customers = await contacts.locked(session, {touch.customer_id for touch in touches})
+        closed = await contacts.closed_addresses(session, customers.values())
+        context = Context(customers, sellers, closed, now)
+        new = [made for touch in touches if (made := prepared(touch, context))]
+        for once in rounds(new):
+            await store(session, once, now)
+        unreachable = [failure(touch) for touch in new if touch.nobody and touch.planned.stage not in TRANSACTIONAL]
+        await emit(session, unreachable, now=now)
+        event.listen(session.sync_session, "after_commit", lambda _: self._nudge(), once=True)
+
+
+async def _sellers(session: AsyncSession, received: Iterable[Received]) -> dict[UUID, SellerState]:
+    """The sellers whose settings decide whether an invoice or a thank-you goes."""
+    asked = {one.event.seller_id for one in received if isinstance(one.event, InvoiceIssued | PaymentReceived)}
+    if not asked:
+        return {}
+    rows = await session.execute(select(seller.c.id, seller.c.snapshot).where(seller.c.id.in_(asked)))
+    return {row.id: SellerState.model_validate(row.snapshot) for row in rows}
+
+
+def rounds(touches: Sequence[NewTouch]) -> list[list[NewTouch]]:
+    """In order, no touch twice in a round: a step and its fallback may come in one batch after an outage."""
+    split: list[dict[UUID, NewTouch]] = []
+    for touch in touches:
+        free = next((one for one in split if touch.planned.id not in one), None)
+        if free is None:
+            split.append(free := {})
+        free[touch.planned.id] = touch
+    return [list(one.values()) for one in split]
+
+
+def prepared(touch: Planned, context: Context) -> NewTouch | None:
+    """The touch with its deliveries; None when it is too old to be mailed. Pure."""
+    customer = context.customers.get(touch.customer_id)
+    if customer is None:
+        return NewTouch(touch, (), (), waiting=True)
+    if _too_old(touch, customer):
+        return NewTouch(touch, (), (Note(touch.channels[0], "too-old"),), waiting=False) if touch.stored else None
+    addresses, notes = contacts.reach(touch.channels, touch.stage, customer, context.closed, touch.seller_id)
+    if touch.first_reachable:
+        addresses, notes = addresses[:1], ([] if addresses else notes)
+    starts = _starts(touch, customer, context.now)
+    deliveries = tuple(_delivery(touch, address, context.sellers.get(touch.seller_id), starts) for address in addresses)
+    return NewTouch(touch, deliveries, tuple(notes), waiting=False)
+
+
+def _too_old(touch: Planned, customer: CustomerState) -> bool:
+    """An invoice issued, or a payment dated, before the day it was recorded is never mailed (domain-rules)."""
+    body = touch.body
+    if body.happened_on is None or body.recorded_at is None:
+        return False
+    return body.happened_on < earliest_local_day(customer, body.recorded_at)
+
+
+def _starts(touch: Planned, customer: CustomerState, now: datetime) -> datetime:
+    """Follow-ups were timed by the scheduler; the rest waits for an individual's hours."""
+    return may_go_from(customer, now) if touch.stage in TRANSACTIONAL else now
+
+
+def _delivery(touch: Planned, address: Address, by: SellerState | None, starts: datetime) -> NewDelivery:
+    identity = uuid7()
+    domain = by.sender_email.rpartition("@")[2] if by and by.sender_email else "remit.invalid"
+    return NewDelivery(identity, touch.id, address, f"{identity.hex}@{domain}", starts)
+
+
+def failure(touch: NewTouch) -> ReminderFailed:
+    """No channel of a follow-up reaches the customer."""
+    planned = touch.planned
+    return ReminderFailed(
+        seller_id=planned.seller_id,
+        customer_id=planned.customer_id,
+        delivery_id=planned.id,
+        touch_id=planned.id,
+        stage=planned.stage,
+        step=planned.step,
+        channel=planned.channels[0] if planned.channels else Channel.EMAIL,
+        recipient_sha256="",
+        items=planned.body.items,
+        reason_class=NO_CHANNEL,
+        reason="; ".join(f"{note.channel}: {note.why}" for note in touch.notes) or "no channel was asked for",
+        touch_failed=True,
+    )

@@ -1,0 +1,157 @@
+"""Decisions into the database: `sending` is committed before any provider hears of a message.
+
+One statement for a batch. It does nothing to a touch whose claim has passed to another worker meanwhile.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic_core import to_json
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+from uuid6 import uuid7
+
+from notifier_svc import events
+from notifier_svc.claims import Job
+from notifier_svc.links import remember
+from notifier_svc.planning import Hand, Plan
+from notifier_svc.storage import NewDelivery, add_deliveries
+from remit_events.envelope import Event
+from remit_events.outbox import emit
+from remit_events.schedule import Item
+
+# Customers are locked first and in id order, as everywhere events are emitted.
+_MARK = text("""
+WITH given AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(CAST(:deliveries AS json)) AS r (
+        id uuid, touch_id uuid, status text, next_attempt_at timestamptz, provider text, digest text,
+        error_class text, checked_at timestamptz)
+), named AS MATERIALIZED (
+    SELECT * FROM json_to_recordset(CAST(:touches AS json)) AS r (id uuid, unanswered bool, held_by text)
+), mine AS MATERIALIZED (
+    SELECT touch.id FROM touch JOIN named ON named.id = touch.id JOIN customer ON customer.id = touch.customer_id
+    WHERE touch.claim = :token ORDER BY customer.id, touch.id FOR UPDATE OF customer, touch
+), marked AS (
+    UPDATE delivery SET status = given.status, next_attempt_at = given.next_attempt_at,
+        provider = coalesce(given.provider, delivery.provider), digest = coalesce(given.digest, delivery.digest),
+        error_class = given.error_class, error = NULL,
+        checked_at = coalesce(given.checked_at, delivery.checked_at), updated_at = :now,
+        attempts = delivery.attempts + CASE given.status WHEN 'sending' THEN 1 ELSE 0 END,
+        worker = CASE given.status WHEN 'sending' THEN CAST(:worker AS bigint) ELSE delivery.worker END,
+        sending_at = CASE given.status WHEN 'sending' THEN CAST(:now AS timestamptz) ELSE delivery.sending_at END
+    FROM given JOIN mine ON mine.id = given.touch_id
+    WHERE delivery.id = given.id AND delivery.status = 'pending'
+), written AS (
+    INSERT INTO content (touch_id, digest, language, subject, text, html, sms, letter, items, created_at)
+    SELECT r.touch_id, r.digest, r.language, r.subject, r.text, r.html, r.sms, decode(r.letter, 'base64'), r.items, :now
+    FROM json_to_recordset(CAST(:contents AS json)) AS r (
+        touch_id uuid, digest text, language text, subject text, text text, html text, sms text, letter text,
+        items jsonb)
+    JOIN mine ON mine.id = r.touch_id
+    ON CONFLICT DO NOTHING
+)
+UPDATE touch SET claim = NULL, held_by = named.held_by,
+    attempts = CASE WHEN named.unanswered THEN touch.attempts + 1 ELSE 0 END,
+    next_at = (
+        SELECT min(coalesce(given.next_attempt_at, other.next_attempt_at))
+        FROM delivery AS other LEFT JOIN given ON given.id = other.id
+        WHERE other.touch_id = touch.id AND coalesce(given.status, other.status) = 'pending')
+FROM mine JOIN named ON named.id = mine.id
+WHERE touch.id = mine.id
+RETURNING touch.id
+""")
+
+
+async def mark(session: AsyncSession, token: UUID, plans: Sequence[Plan], worker: int, now: datetime) -> list[Hand]:
+    """Stores what was decided and tells it; gives the hands that are ours to send."""
+    await _reroute(session, plans, now)
+    values = {
+        "deliveries": to_json([row for plan in plans for row in _delivery_rows(plan)]).decode(),
+        "touches": to_json([_touch_row(plan) for plan in plans]).decode(),
+        "contents": to_json([row for plan in plans if (row := _content_row(plan))]).decode(),
+        "token": token,
+        "worker": worker,
+        "now": now,
+    }
+    mine = set((await session.execute(_MARK, values)).scalars())
+    ours = [plan for plan in plans if plan.claim.id in mine]
+    hands = [hand for plan in ours for hand in plan.hands]
+    await remember(session, hands, now)
+    await emit(session, await _told(session, ours), now=now)
+    return hands
+
+
+def _touch_row(plan: Plan) -> dict[str, Any]:
+    return {"id": plan.claim.id, "unanswered": plan.unanswered, "held_by": plan.held_by}
+
+
+def _delivery_rows(plan: Plan) -> list[dict[str, Any]]:
+    def row(job: Job, status: str, **given: Any) -> dict[str, Any]:
+        return {"id": job.id, "touch_id": plan.claim.id, "status": status, **given}
+
+    if plan.cancelled:
+        return [row(job, "cancelled", error_class=plan.cancelled) for job in plan.claim.jobs]
+    rows = [
+        row(
+            hand.job,
+            "sending",
+            provider=hand.way.provider.name,
+            digest=hand.rendered.digest,
+            checked_at=hand.check.as_of,
+        )
+        for hand in plan.hands
+    ]
+    rows += [row(job, "pending", next_attempt_at=until) for job, until in plan.held]
+    rows += [row(job, "failed", error_class=why) for job, why in plan.failed]
+    return rows
+
+
+def _content_row(plan: Plan) -> dict[str, Any] | None:
+    """What is said, once per touch: all its channels say the same."""
+    if not plan.hands or plan.verdict is None:
+        return None
+    rendered = plan.hands[0].rendered
+    return {
+        "touch_id": plan.claim.id,
+        "digest": rendered.digest,
+        "language": rendered.language,
+        "subject": rendered.subject,
+        "text": rendered.text,
+        "html": rendered.html,
+        "sms": rendered.sms,
+        "letter": b64encode(rendered.letter).decode() if rendered.letter else None,
+        "items": plan.verdict.kept,
+    }
+
+
+async def _reroute(session: AsyncSession, plans: Sequence[Plan], now: datetime) -> None:
+    """Letters in place of e-mails to those who unsubscribed; they go with the next batch."""
+    new = [
+        (plan.claim, NewDelivery(identity := uuid7(), plan.claim.id, address, f"{identity.hex}@remit.invalid", now))
+        for plan in plans
+        for address in plan.rerouted
+    ]
+    if new:
+        await add_deliveries(session, [(claim.seller.id, claim.customer.id, one) for claim, one in new], now)
+
+
+async def _told(session: AsyncSession, plans: Sequence[Plan]) -> list[Event]:
+    """What others must know of these decisions: cancelled touches, dropped items, channels that failed."""
+    told: list[Event] = [cancelled for plan in plans if (cancelled := events.cancellation(plan))]
+    failed = [(plan, job, why) for plan in plans for job, why in plan.failed]
+    if failed:
+        lost = await events.failed_touches(session, {plan.claim.id for plan, _, _ in failed})
+        told += [
+            events.failed(events.Ref.of(plan.claim, job, _items(plan)), why, why, touch_failed=plan.claim.id in lost)
+            for plan, job, why in failed
+        ]
+    return told
+
+
+def _items(plan: Plan) -> tuple[Item, ...]:
+    return plan.verdict.kept if plan.verdict else plan.claim.body.items

@@ -1,0 +1,108 @@
+"""An e-mail as bytes: headers encoded by RFC 2047, bodies quoted-printable, ready for DKIM and DATA.
+
+Assembled by hand: the standard library's EmailMessage takes milliseconds where this takes microseconds.
+"""
+
+from __future__ import annotations
+
+import binascii
+import re
+from base64 import b64encode
+from collections.abc import Sequence
+from datetime import datetime
+from email.utils import format_datetime
+
+_FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\u2028\u2029]")
+_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_WORD_BYTES = 45  # base64 of 45 bytes and "=?utf-8?b?…?=" stay under the 75 characters of RFC 2047
+_FOLD_AT = 76
+
+
+class HeaderInjectionError(ValueError):
+    """A header value holds a line break or another control character."""
+
+
+def message(headers: Sequence[tuple[str, str]], text: str, html: str, boundary: str) -> bytes:
+    """A multipart/alternative message; `headers` in the order given, already encoded by the helpers below."""
+    lines = [f"{name}: {_checked(value, name)}" for name, value in headers]
+    head = "\r\n".join(
+        [*lines, "MIME-Version: 1.0", f'Content-Type: multipart/alternative; boundary="{boundary}"', "", ""]
+    ).encode("ascii")
+    mark = f"--{boundary}".encode()
+    return b"\r\n".join(
+        [head[:-2], mark, _part("plain", text), mark, _part("html", html), mark + b"--", b""],
+    )
+
+
+def address(name: str | None, mailbox: str) -> str:
+    """`"Name" <mailbox>`; raises HeaderInjectionError on control characters in either."""
+    box = _clean(mailbox, "address")
+    if not name:
+        return box
+    return f"{_phrase(_clean(name, 'name'))} <{box}>"
+
+
+def unstructured(value: str) -> str:
+    """Free text for Subject and the like, encoded where it is not ASCII and folded."""
+    value = _clean(value, "text")
+    if value.isascii():
+        return _folded(value)
+    return "\r\n ".join(_encoded_words(value))
+
+
+def date(moment: datetime) -> str:
+    return format_datetime(moment)
+
+
+def _part(subtype: str, body: str) -> bytes:
+    head = f"Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+    lines = _LINE_END.sub("\r\n", body).encode("utf-8", "replace")
+    return head.encode() + binascii.b2a_qp(lines, istext=True).rstrip(b"\r\n") + b"\r\n"
+
+
+def _clean(value: str, what: str) -> str:
+    if _FORBIDDEN.search(value):
+        raise HeaderInjectionError(f"a control character in the {what} of a message")
+    return value.encode("utf-8", "replace").decode()
+
+
+def _checked(value: str, name: str) -> str:
+    """Folded lines only: every line break must be followed by white space."""
+    if "\n" in value.replace("\r\n ", "") or "\r" in value.replace("\r\n ", "") or "\x00" in value:
+        raise HeaderInjectionError(f"a line break in {name}")
+    return value
+
+
+def _phrase(name: str) -> str:
+    if not name.isascii():
+        return "\r\n ".join(_encoded_words(name))
+    if _ATOMS.fullmatch(name):
+        return name
+    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _encoded_words(value: str) -> list[str]:
+    words: list[bytes] = []
+    current = b""
+    for character in value:
+        encoded = character.encode()
+        if len(current) + len(encoded) > _WORD_BYTES:
+            words.append(current)
+            current = b""
+        current += encoded
+    words.append(current)
+    return [f"=?utf-8?b?{b64encode(word).decode()}?=" for word in words]
+
+
+def _folded(value: str) -> str:
+    if len(value) <= _FOLD_AT:
+        return value
+    lines, line = [], ""
+    for word in re.split(r"(?= )", value):
+        if line.strip() and len(line) + len(word) > _FOLD_AT:
+            lines.append(line)
+            line = word
+        else:
+            line += word
+    return "\r\n".join([*lines, line])

@@ -1,0 +1,212 @@
+"""SMTP by pooled connections. What is certain and what is not follows the stage of the conversation (RFC 5321).
+
+Up to and including RCPT nothing of the message was transferred: a lost connection there is certainly not accepted.
+From DATA on, silence is no answer: the message may have been taken (RFC 1047), so the outcome is unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiosmtplib
+from aiosmtplib import (
+    SMTP,
+    SMTPException,
+    SMTPResponseException,
+    SMTPServerDisconnected,
+    SMTPTimeoutError,
+)
+
+from notifier_svc.mime import HeaderInjectionError
+from notifier_svc.providers import WITHDRAWN, Checked, Confirm, Outcome, Outgoing
+from notifier_svc.providers.email import Dkim, ascii_address, compose, sender_of
+
+IDLE_SECONDS = 25.0
+_LOST = (SMTPServerDisconnected, SMTPTimeoutError, OSError, asyncio.TimeoutError)
+_ENHANCED = re.compile(r"^\s*5\.(\d+)\.(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpServer:
+    """`security`: starttls, tls (implicit) or none; `timeout` seconds per command."""
+
+    host: str
+    port: int
+    security: str
+    username: str | None = None
+    password: str | None = None
+    timeout: float = 30.0
+    ca_file: Path | None = None
+
+    def client(self) -> SMTP:
+        return SMTP(
+            hostname=self.host,
+            port=self.port,
+            username=self.username,
+            password=self.password,
+            timeout=self.timeout,
+            use_tls=self.security == "tls",
+            start_tls=self.security == "starttls",
+            local_hostname="localhost",
+            tls_context=None if self.security == "none" else ssl.create_default_context(cafile=self.ca_file),
+        )
+
+
+class Smtp:
+    """Sends through one server; keeps what connections it needed open for the next messages."""
+
+    name = "smtp"
+
+    def __init__(self, server: SmtpServer, signer: Dkim | None = None) -> None:
+        self.server = server
+        self.signer = signer
+        self._idle: list[tuple[SMTP, float]] = []
+
+    async def send(self, outgoing: Outgoing, confirm: Confirm) -> Outcome:
+        try:
+            sender, recipient, options = _envelope(outgoing)
+            message = compose(outgoing, self.signer)
+        except (HeaderInjectionError, ValueError) as error:
+            return Outcome.refused("not-sendable", str(error))
+        while True:
+            try:
+                client, fresh = await self._connected()
+            except (SMTPException, *_LOST) as error:
+                return Outcome.retry("not-connected", _said(error), down=True)
+            if options and not client.supports_extension("smtputf8"):
+                self._put_back(client)
+                return Outcome.refused("address-not-supported", "the mail server does not take this address")
+            try:
+                allowed = await confirm()
+            except BaseException:
+                client.close()
+                raise
+            if not allowed:
+                self._put_back(client)
+                return WITHDRAWN
+            outcome = await _converse(client, sender, recipient, options, message)
+            if outcome is not None:
+                self._put_back(client)
+                return outcome
+            client.close()
+            if fresh:
+                return Outcome.retry("connection-lost", "lost before the message was transferred", down=True)
+            # A pooled connection the server had closed meanwhile: nothing was transferred, so a new one at once.
+
+    async def check(self) -> Checked:
+        """Connects, encrypts and logs in, sends nothing."""
+        client = self.server.client()
+        try:
+            await client.connect()
+            await client.noop()
+        except (SMTPException, ssl.SSLError, *_LOST) as error:
+            where = f"{self.server.host}:{self.server.port} ({self.server.security})"
+            return Checked(self.name, False, f"{where}: {_said(error)}; check SMTP_* and that the server is reachable")
+        finally:
+            client.close()
+        return Checked(self.name, True, f"{self.server.host}:{self.server.port} takes mail from here")
+
+    async def close(self) -> None:
+        while self._idle:
+            client, _ = self._idle.pop()
+            try:
+                await client.quit(timeout=2)
+            except (SMTPException, *_LOST):
+                client.close()
+
+    async def _connected(self) -> tuple[SMTP, bool]:
+        """A connection that is logged in, and whether it is new."""
+        now = asyncio.get_running_loop().time()
+        while self._idle:
+            client, since = self._idle.pop()
+            if client.is_connected and now - since < IDLE_SECONDS:
+                return client, False
+            client.close()
+        client = self.server.client()
+        await client.connect()
+        return client, True
+
+    def _put_back(self, client: SMTP) -> None:
+        if client.is_connected:
+            self._idle.append((client, asyncio.get_running_loop().time()))
+
+
+def _envelope(outgoing: Outgoing) -> tuple[str, str, list[str]]:
+    """Sender, recipient, and MAIL's options; ValueError when an address cannot be said."""
+    sender = ascii_address(sender_of(outgoing))
+    if sender is None:
+        raise ValueError("the seller's sender address is not ASCII")
+    recipient = ascii_address(outgoing.recipient)
+    if recipient is None:
+        return sender, outgoing.recipient, ["SMTPUTF8"]
+    return sender, recipient, []
+
+
+async def _converse(client: SMTP, sender: str, recipient: str, options: list[str], message: bytes) -> Outcome | None:
+    """One mail transaction; None when the connection was lost before the message was transferred."""
+    encoding = "utf-8" if options else "ascii"
+    try:
+        await client.mail(sender, options=options, encoding=encoding)
+        await client.rcpt(recipient, encoding=encoding)
+    except aiosmtplib.SMTPSenderRefused as error:
+        await _reset(client)
+        return _answered(error, "sender-refused")
+    except aiosmtplib.SMTPRecipientRefused as error:
+        await _reset(client)
+        return _answered(error, "recipient-refused", closes="hard-bounce" if _no_such_address(error) else None)
+    except SMTPResponseException as error:
+        await _reset(client)
+        return _answered(error, "refused")
+    except _LOST:
+        return None
+    try:
+        response = await client.data(message)
+    except SMTPResponseException as error:
+        await _reset(client)
+        return _answered(error, "content-refused", closes="hard-bounce" if _bad_mailbox(error) else None)
+    except _LOST as error:
+        client.close()
+        return Outcome.unknown(f"no answer after the message was transferred ({type(error).__name__})")
+    return Outcome.sent(response.message.strip().split("\n")[0][:200])
+
+
+def _answered(error: SMTPResponseException, reason_class: str, *, closes: str | None = None) -> Outcome:
+    reason = f"{error.code} {error.message}"
+    if 400 <= error.code < 500:
+        return Outcome.retry("not-now", reason, down=error.code == 421)
+    if 500 <= error.code < 600:
+        return Outcome.refused(reason_class, reason, closes=closes)
+    return Outcome.unknown(f"an answer that is none: {reason}")
+
+
+def _no_such_address(error: SMTPResponseException) -> bool:
+    """A refusal of RCPT that speaks of the address: 5.1.x, 5.2.1 (disabled), or 550/551/553 without such a code."""
+    enhanced = _ENHANCED.match(error.message)
+    return _bad_mailbox(error) if enhanced else error.code in (550, 551, 553)
+
+
+def _bad_mailbox(error: SMTPResponseException) -> bool:
+    """By RFC 3463: bad destination mailbox, system or syntax, moved, or a mailbox that is disabled."""
+    enhanced = _ENHANCED.match(error.message)
+    if enhanced is None or error.code < 500:
+        return False
+    subject, detail = enhanced.groups()
+    return (subject == "1" and detail in ("0", "1", "2", "3", "6", "10")) or (subject, detail) == ("2", "1")
+
+
+async def _reset(client: SMTP) -> None:
+    """Ends a refused transaction so that the connection serves the next; it is dropped when that fails."""
+    try:
+        await client.rset()
+    except (SMTPException, *_LOST):
+        client.close()
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, SMTPResponseException):
+        return f"{error.code} {error.message}"
+    return f"{type(error).__name__}: {error}"

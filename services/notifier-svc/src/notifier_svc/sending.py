@@ -1,0 +1,126 @@
+"""The hand-over: many at once, each resting on an answer at most 250 ms old at the moment it begins."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import structlog
+
+from notifier_svc import gate
+from notifier_svc.balances import Check, StillOwed, UnansweredError
+from notifier_svc.hours import may_go_from
+from notifier_svc.planning import Hand, facts_of
+from notifier_svc.providers import Outcome, Outgoing, Result
+from notifier_svc.results import Done
+from remit_events import faults
+from remit_service.clock import Clock
+from remit_service.logs import describe
+
+# Results are stored as they come, so that a slow peer does not keep what others accepted from being known.
+FLUSH_SECONDS = 0.05
+log = structlog.get_logger(__name__)
+
+Address = tuple[UUID, str, str]
+# The addresses among the given ones that were closed since they were claimed.
+ClosedSince = Callable[[Sequence[Hand]], Awaitable[set[Address]]]
+
+
+@dataclass
+class Round:
+    """One batch on its way out. What is still to go shares one check, asked again when it is too old."""
+
+    still_owed: StillOwed
+    closed_since: ClosedSince
+    clock: Clock
+    check: Check
+    waiting: dict[UUID, Hand]
+    closed: set[Address] = field(default_factory=set)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def send(self, hand: Hand) -> Done:
+        try:
+            outcome = await hand.way.provider.send(outgoing(hand, self.clock), lambda: self._may_go(hand))
+        except Exception as error:
+            # A fault of ours between the first byte and the answer: whether it went is not known.
+            log.error("hand-over failed", delivery=str(hand.job.id), **describe(error))
+            outcome = Outcome.unknown(type(error).__name__)
+        finally:
+            self.waiting.pop(hand.job.id, None)
+        if outcome.result is Result.SENT:
+            faults.point("notifier-svc", faults.ANSWERED)
+        return Done(hand, outcome, self.clock.now())
+
+    async def _may_go(self, hand: Hand) -> bool:
+        """Asked right before the first byte: the same message must still be right to send."""
+        now = self.clock.now()
+        if now >= hand.claim.valid_until or may_go_from(hand.claim.customer, now) > now:
+            return False
+        try:
+            check = await self._current()
+        except UnansweredError:
+            return False
+        if (hand.claim.seller.id, hand.job.channel.value, hand.job.recipient_sha256) in self.closed:
+            return False
+        if check is not hand.check:
+            facts = facts_of(hand.claim, check, hand.reminders, now)
+            if not gate.decide(hand.claim.stage, hand.claim.body.items, facts).same_message(hand.verdict):
+                return False
+            hand.check = check
+        self.waiting.pop(hand.job.id, None)
+        faults.point("notifier-svc", faults.SENDING)
+        return True
+
+    async def _current(self) -> Check:
+        if self.check.age() <= self.still_owed.max_age:
+            return self.check
+        async with self.lock:
+            if self.check.age() > self.still_owed.max_age:
+                left = list(self.waiting.values())
+                self.closed |= await self.closed_since(left)
+                invoices = {invoice for hand in left for invoice in hand.claim.invoice_ids}
+                self.check = await self.still_owed.ask(invoices, {hand.claim.seller.id for hand in left})
+            return self.check
+
+
+async def hand_over(round_: Round, hands: Sequence[Hand]) -> AsyncIterator[list[Done]]:
+    """Sends all at once, as far as the providers' bounds allow; gives results in portions as they come."""
+    pending = {asyncio.create_task(round_.send(hand)) for hand in hands}
+    order = {hand.job.id: place for place, hand in enumerate(hands)}
+    try:
+        while pending:
+            finished, pending = await asyncio.wait(pending, timeout=FLUSH_SECONDS)
+            if finished:
+                done = [task.result() for task in finished]
+                yield sorted(done, key=lambda one: order[one.hand.job.id])
+    finally:
+        for task in pending:
+            task.cancel()
+
+
+def outgoing(hand: Hand, clock: Clock) -> Outgoing:
+    claim, job, said = hand.claim, hand.job, hand.rendered
+    return Outgoing(
+        delivery_id=job.id,
+        channel=job.channel,
+        recipient=hand.way.recipient,
+        customer_name=claim.customer.name,
+        customer_key=claim.customer.external_id,
+        seller=claim.seller,
+        stage=claim.stage,
+        step=claim.step,
+        language=said.language,
+        message_id=job.message_id,
+        at=clock.now(),
+        subject=said.subject,
+        text=said.text,
+        html=said.html,
+        sms=said.sms,
+        letter=said.letter,
+        unsubscribe_url=hand.links.url,
+        unsubscribe_mailto=hand.links.mailto,
+        redirected_from=job.recipient if hand.way.redirected else None,
+        traceparent=claim.traceparent,
+    )

@@ -1,0 +1,157 @@
+"""Touches and their deliveries on their way into the database: two statements per batch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from pydantic_core import to_json
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from notifier_svc.contacts import Address, Note
+from notifier_svc.touches import Planned, TouchBody
+from remit_events.state import Channel, Stage, Tone
+
+
+@dataclass(frozen=True, slots=True)
+class NewDelivery:
+    """One address of a touch; `message_id` is fixed now, `starts` is the first moment it may go."""
+
+    id: UUID
+    touch_id: UUID
+    address: Address
+    message_id: str
+    starts: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewTouch:
+    """`waiting`: its customer has not arrived yet (topics have no order between them)."""
+
+    planned: Planned
+    deliveries: tuple[NewDelivery, ...]
+    notes: tuple[Note, ...]
+    waiting: bool
+
+    @property
+    def nobody(self) -> bool:
+        return not self.deliveries and not self.waiting
+
+
+# A touch may come again with other channels, after those before have failed, or from the waiting room.
+_TOUCHES = text("""
+INSERT INTO touch (id, seller_id, customer_id, stage, step, tone, body, channels, notes, invoice_ids, waiting,
+                   attempts, traceparent, created_at, valid_until, next_at)
+SELECT id, seller_id, customer_id, stage, step, tone, body, channels, notes, invoice_ids, waiting,
+       0, traceparent, CAST(:now AS timestamptz), valid_until, next_at
+FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given (
+    id uuid, seller_id uuid, customer_id uuid, stage text, step text, tone text, body jsonb, channels text[],
+    notes jsonb, invoice_ids uuid[], waiting bool, traceparent text, valid_until timestamptz, next_at timestamptz)
+ON CONFLICT (id) DO UPDATE SET body = excluded.body, invoice_ids = excluded.invoice_ids, waiting = excluded.waiting,
+    channels = CASE WHEN touch.waiting THEN excluded.channels ELSE touch.channels || excluded.channels END,
+    notes = touch.notes || excluded.notes, valid_until = excluded.valid_until
+RETURNING id, xmax = 0 AS fresh
+""")
+
+_DELIVERIES = text("""
+INSERT INTO delivery (id, touch_id, seller_id, customer_id, channel, recipient, recipient_sha256, status, attempts,
+                      message_id, created_at, next_attempt_at, updated_at)
+SELECT id, touch_id, seller_id, customer_id, channel, recipient, recipient_sha256, 'pending', 0,
+       message_id, CAST(:now AS timestamptz), starts, CAST(:now AS timestamptz)
+FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given (
+    id uuid, touch_id uuid, seller_id uuid, customer_id uuid, channel text, recipient text, recipient_sha256 text,
+    message_id text, starts timestamptz)
+ON CONFLICT ON CONSTRAINT delivery_once DO NOTHING
+""")
+
+_NEXT_AT = text("""
+UPDATE touch SET next_at = (
+    SELECT min(next_attempt_at) FROM delivery WHERE delivery.touch_id = touch.id AND delivery.status = 'pending')
+WHERE id = ANY(CAST(:ids AS uuid[]))
+""")
+
+_WAITING = text("SELECT * FROM touch WHERE waiting AND customer_id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
+
+
+async def store(session: AsyncSession, touches: Sequence[NewTouch], now: datetime) -> None:
+    """Inserts what is new, each touch at most once; a (touch, channel, recipient) already there stays as it is."""
+    if not touches:
+        return
+    rows = [_touch_row(touch) for touch in touches]
+    stored = (await session.execute(_TOUCHES, {"rows": to_json(rows).decode(), "now": now})).all()
+    new = [(touch.planned.seller_id, touch.planned.customer_id, one) for touch in touches for one in touch.deliveries]
+    if new:
+        await add_deliveries(session, new, now)
+    known = [row.id for row in stored if not row.fresh]
+    if known:
+        await session.execute(_NEXT_AT, {"ids": known})
+
+
+async def add_deliveries(session: AsyncSession, new: Sequence[tuple[UUID, UUID, NewDelivery]], now: datetime) -> None:
+    """Each with its seller and customer."""
+    rows = [_delivery_row(*one) for one in new]
+    await session.execute(_DELIVERIES, {"rows": to_json(rows).decode(), "now": now})
+
+
+def _touch_row(touch: NewTouch) -> dict[str, Any]:
+    planned = touch.planned
+    return {
+        "id": planned.id,
+        "seller_id": planned.seller_id,
+        "customer_id": planned.customer_id,
+        "stage": planned.stage,
+        "step": planned.step,
+        "tone": planned.tone,
+        "body": planned.body,
+        "channels": planned.channels,
+        "notes": touch.notes,
+        "invoice_ids": planned.invoice_ids,
+        "waiting": touch.waiting,
+        "traceparent": planned.traceparent,
+        "valid_until": planned.valid_until,
+        "next_at": min((one.starts for one in touch.deliveries), default=None),
+    }
+
+
+def _delivery_row(seller_id: UUID, customer_id: UUID, one: NewDelivery) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "touch_id": one.touch_id,
+        "seller_id": seller_id,
+        "customer_id": customer_id,
+        "channel": one.address.channel,
+        "recipient": one.address.recipient,
+        "recipient_sha256": one.address.sha256,
+        "message_id": one.message_id,
+        "starts": one.starts,
+    }
+
+
+async def take_waiting(session: AsyncSession, customer_ids: Collection[UUID]) -> list[Planned]:
+    """Touches that waited for a customer who has arrived."""
+    if not customer_ids:
+        return []
+    rows = await session.execute(_WAITING, {"ids": sorted(customer_ids)})
+    return [_planned(row) for row in rows]
+
+
+def _planned(row: Any) -> Planned:
+    stage = Stage(row.stage)
+    return Planned(
+        id=row.id,
+        seller_id=row.seller_id,
+        customer_id=row.customer_id,
+        stage=stage,
+        step=row.step,
+        tone=Tone(row.tone) if row.tone else None,
+        body=TouchBody.model_validate(row.body),
+        channels=tuple(Channel(channel) for channel in row.channels),
+        valid_until=row.valid_until,
+        traceparent=row.traceparent,
+        first_reachable=stage is Stage.INVOICE,
+        stored=True,
+    )
