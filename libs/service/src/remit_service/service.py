@@ -111,8 +111,10 @@ async def run_tasks(
     loops = [asyncio.create_task(_loop(task, stop, clock, health, service), name=task.name) for task in tasks]
     stopping = asyncio.create_task(stop.wait())
     try:
-        await asyncio.wait([*loops, stopping], return_when=asyncio.FIRST_EXCEPTION if loops else asyncio.ALL_COMPLETED)
-        await stopping
+        await asyncio.wait([*loops, stopping], return_when=asyncio.FIRST_COMPLETED)
+        for loop in loops:
+            if loop.done():
+                loop.result()  # a loop never ends by itself: what broke it ends the process
         health.draining = True
         if loops:
             _, late = await asyncio.wait(loops, timeout=drain_seconds)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from remit_service import money, zones
@@ -86,18 +86,14 @@ def _currency(text: str) -> str:
     return code
 
 
-def _stripped(value: Any) -> Any:
-    return value.strip() if isinstance(value, str) else value
-
-
-Email = Annotated[str, BeforeValidator(_stripped), Field(max_length=LONGEST_EMAIL), AfterValidator(_email)]
-Phone = Annotated[str, BeforeValidator(_stripped), Field(max_length=40), AfterValidator(_phone)]
-Country = Annotated[str, BeforeValidator(_stripped), Field(max_length=10), AfterValidator(_country)]
-TimeZone = Annotated[str, BeforeValidator(_stripped), Field(max_length=60), AfterValidator(_zone)]
-Currency = Annotated[str, BeforeValidator(_stripped), Field(max_length=10), AfterValidator(_currency)]
+Email = Annotated[str, StringConstraints(strip_whitespace=True, max_length=LONGEST_EMAIL), AfterValidator(_email)]
+Phone = Annotated[str, StringConstraints(strip_whitespace=True, max_length=40), AfterValidator(_phone)]
+Country = Annotated[str, StringConstraints(strip_whitespace=True, max_length=10), AfterValidator(_country)]
+TimeZone = Annotated[str, StringConstraints(strip_whitespace=True, max_length=60), AfterValidator(_zone)]
+Currency = Annotated[str, StringConstraints(strip_whitespace=True, max_length=10), AfterValidator(_currency)]
 LanguageTag = Annotated[
     str,
-    BeforeValidator(_stripped),
+    StringConstraints(strip_whitespace=True),
     Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?$", description="BCP 47, as de or fr-CH."),
 ]
 Key = Annotated[
