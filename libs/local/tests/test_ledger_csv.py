@@ -205,7 +205,7 @@ def test_rejected_rows_come_back_when_mended(tmp_path: Path) -> None:
         ",", ";"
     )
     ledger = read_ledger(write(tmp_path, text))
-    path = write_rejected(ledger)
+    path = write_rejected(ledger, tmp_path)
     assert path.name == "ledger.rejected.csv"
     with path.open(encoding="utf-8-sig", newline="") as file:
         header, bad = csv.reader(file, delimiter=";")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 from uuid import UUID
 
 import httpx
@@ -118,22 +119,31 @@ class Remit:
 
     def invoice(self, number_or_id: str) -> dict[str, Any] | None:
         """The invoice with this number or id, or None."""
-        return self._one("/v1/invoices", number_or_id, "number")
+        if is_uuid(number_or_id) and (found := self._found("invoice-svc", f"/v1/invoices/{number_or_id}")):
+            return found
+        return next(self.pages("invoice-svc", "/v1/invoices", number=number_or_id), None)
+
+    def need_invoice(self, number_or_id: str) -> dict[str, Any]:
+        """As `invoice`; raises RefusedError when there is none."""
+        found = self.invoice(number_or_id)
+        if found is None:
+            raise RefusedError(f"there is no invoice {number_or_id}: give its number as it was issued, or its id")
+        return found
 
     def customer(self, reference: str) -> dict[str, Any] | None:
         """The customer with this external id or id, or None."""
-        return self._one("/v1/customers", reference, "external_id")
+        if is_uuid(reference) and (found := self._found("invoice-svc", f"/v1/customers/{reference}")):
+            return found
+        return self._found("invoice-svc", f"/v1/customers/by-external-id/{quote(reference, safe='')}")
 
-    def _one(self, path: str, reference: str, parameter: str) -> dict[str, Any] | None:
-        if is_uuid(reference):
-            try:
-                found: dict[str, Any] = self.get("invoice-svc", f"{path}/{reference}")
-            except ApiError as error:
-                if error.status != 404:
-                    raise
-            else:
-                return found
-        return next(self.pages("invoice-svc", path, **{parameter: reference}), None)
+    def _found(self, service: str, path: str) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = self.get(service, path)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+            return None
+        return found
 
 
 def is_uuid(text: str) -> bool:

@@ -81,6 +81,10 @@ class Home:
         """The development key `remit` and the printed curls use."""
         return self.folder / "key"
 
+    def key(self) -> str | None:
+        """The development key, None when there is none yet."""
+        return self.key_file.read_text(encoding="utf-8").strip() if self.key_file.exists() else None
+
     def make(self) -> Home:
         """Creates the folder; raises RefusedError when that is not allowed."""
         try:

@@ -11,6 +11,7 @@ from remit_local.client import readable
 from remit_local.ledger import Ledger, LedgerRow, RowProblem
 
 BATCH = 1000
+MOST_PRESENT = 10_000  # numbers of refused rows the service takes; the rest is left out of `gone` here
 
 # What the service calls a column, where that differs from the file's name for it.
 COLUMN_OF = {
@@ -57,10 +58,11 @@ def import_ledger(
         for row, result in zip(batch, answer["results"], strict=True):
             _take(report, ledger, row, result)
         advance(len(batch))
-    done = remit.post("invoice-svc", f"/v1/imports/{started['id']}/finish")
+    refused = sorted(ledger.numbers - {row.invoice_number for row in ledger.rows})
+    done = remit.post("invoice-svc", f"/v1/imports/{started['id']}/finish", {"present": refused[:MOST_PRESENT]})
     report.rows["rejected"] = len(ledger.rejected_lines)
-    report.gone = [number for number in done.get("gone", ()) if number not in ledger.numbers]
-    report.notes = list(done.get("notes", ()))
+    report.gone = [number for number in done["gone_open"] if number not in ledger.numbers]
+    report.notes = list(done["notes"])
     return report
 
 

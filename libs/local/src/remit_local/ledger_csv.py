@@ -53,9 +53,9 @@ def read_ledger(path: Path, options: ReadOptions = ReadOptions()) -> Ledger:
     return ledger
 
 
-def write_rejected(ledger: Ledger) -> Path:
+def write_rejected(ledger: Ledger, folder: Path) -> Path:
     """Writes FILE.rejected.csv: the original columns and the reasons; cells a spreadsheet would run are escaped."""
-    path = ledger.path.with_name(f"{ledger.path.stem}.rejected.csv")
+    path = folder / f"{ledger.path.stem}.rejected.csv"
     reasons: dict[int, list[str]] = {}
     for problem in ledger.problems:
         reasons.setdefault(problem.line, []).append(str(problem))

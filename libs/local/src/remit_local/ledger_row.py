@@ -20,10 +20,10 @@ TYPES: dict[str, TypeAdapter[Any]] = {
     "phone": TypeAdapter(Phone),
     "timezone": TypeAdapter(TimeZone),
     "language": TypeAdapter(LanguageTag),
-    "customer_id": TypeAdapter(Text(200)),
+    "customer_id": TypeAdapter(Text(100)),
     "customer_name": TypeAdapter(Text(200)),
     "invoice_number": TypeAdapter(Text(100)),
-    "address": TypeAdapter(Text(500, lines=True)),
+    "address": TypeAdapter(Text(1000, lines=True)),
 }
 T = TypeVar("T")
 

@@ -1,0 +1,104 @@
+"""The time-lapse: settles one instant wholly, then jumps to the next thing due; never a timer.
+
+At an instant: payments, issues, events, steps, rungs, in that order. Phase-0 tasks (relays, consumers, deliveries)
+run until quiet, then the sweep, then, when no step is left, the rungs; until nothing moves any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from remit_local.agenda import Agenda, Input
+from remit_local.system import System
+from remit_service.clock import SimulatedClock
+
+# How many instants pass between two looks at outboxes and group lags; the last one is always looked at.
+VERIFY_EVERY = 200
+MOST_ROUNDS = 10_000
+
+
+class NotSettledError(Exception):
+    """An instant that should be settled is not: a fault of Remit, told with what is left where."""
+
+
+class Posts(Protocol):
+    async def post(self, inputs: Sequence[Input]) -> None: ...
+
+
+Passed = Callable[[datetime], Awaitable[None]]
+Approve = Callable[[], Awaitable[int]]
+
+
+class Timelapse:
+    """Drives a system whose clock it holds. `approve`, when given, decides pending approvals after rungs moved."""
+
+    def __init__(self, system: System, clock: SimulatedClock, posts: Posts, approve: Approve | None = None) -> None:
+        self._system = system
+        self._clock = clock
+        self._posts = posts
+        self._approve = approve
+        self._phases = {phase: [task for task in system.tasks if task.phase == phase] for phase in (0, 1, 2)}
+        self.instants = 0
+
+    async def play(self, agenda: Agenda, until: datetime | None, entering: Passed) -> None:
+        """Plays everything due up to `until` (inclusive; None: until nothing is due any more).
+
+        `entering` is awaited before each instant. Raises NotSettledError.
+        """
+        while (at := await self._next(agenda)) is not None and (until is None or at <= until):
+            self._clock.set(max(at, self._clock.now()))
+            await entering(at)
+            await self.instant(agenda.take(at))
+            if self.instants % VERIFY_EVERY == 0:
+                await self.verify()
+        await self.verify()
+
+    async def instant(self, inputs: Sequence[Input]) -> None:
+        """Posts what happens now and settles everything that follows from it now."""
+        self.instants += 1
+        await self._posts.post([one for one in inputs if not one.waits])
+        later = [one for one in inputs if one.waits]
+        if later:
+            await self._quiet()
+            await self._posts.post(later)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Events, steps, rungs, approvals, until nothing moves."""
+        for _ in range(MOST_ROUNDS):
+            await self._quiet()
+            if await self._run(1):
+                continue
+            rungs = await self._run(2)
+            if rungs and self._approve:
+                await self._approve()
+            if not rungs:
+                return
+        raise NotSettledError(f"{self._clock.now().isoformat()} does not come to rest")
+
+    async def verify(self) -> None:
+        """Raises NotSettledError unless outboxes are empty, groups have read all, and no task is due."""
+        left = await self._system.unsettled()
+        now = self._clock.now()
+        for task in self._system.tasks:
+            due = await task.next_at()
+            if due is not None and due <= now:
+                left[f"{task.name} due {due.isoformat()}"] = 1
+        if left:
+            places = ", ".join(f"{place}: {count}" for place, count in left.items())
+            raise NotSettledError(f"{now.isoformat()} is not settled: {places}")
+
+    async def _quiet(self) -> None:
+        for _ in range(MOST_ROUNDS):
+            if not await self._run(0):
+                return
+        raise NotSettledError(f"{self._clock.now().isoformat()}: events do not come to rest")
+
+    async def _run(self, phase: int) -> int:
+        return sum([await task.run() for task in self._phases[phase]])
+
+    async def _next(self, agenda: Agenda) -> datetime | None:
+        moments = [await task.next_at() for task in self._system.tasks]
+        return min((at for at in (agenda.next_at(), *moments) if at is not None), default=None)
