@@ -9,37 +9,21 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import event, text
-from uuid6 import uuid7
 
-from remit_events.escalations import EscalationResolved
-from remit_events.invoices import Allocation, DisputeOpened, DisputeResolved, FollowUpHeld, InvoicePaid, PaymentReversed
 from remit_events.schedule import Window
-from remit_events.state import Channel, Hold, Stage
+from remit_events.state import Channel, Stage
 
 Day = Callable[[int], date]
 BERLIN = ZoneInfo("Europe/Berlin")
-
-
-async def reminded(world: Any, bill: Any, day: Day, *offsets: int) -> None:
-    """Overdue reminders on the days named, and rungs looked at after each, as an instant goes."""
-    for offset in offsets:
-        await world.live_until(day(offset) - timedelta(days=1))
-        world.go(day(offset))
-        await bill.remind()
-        await world.rungs()
-
-
-async def taken(world: Any) -> list[tuple[str, int, str | None]]:
-    return [(event.rung, event.days_overdue, event.approved_by) for event in await world.triggered()]
 
 
 async def test_the_whole_ladder_in_order(auto_world: Any, day: Day) -> None:
     """Due Monday 16 March 2026: the demand 5 days after the +30 contact, day 90 is a Sunday."""
     customer = await auto_world.customer()
     bill = await customer.invoice()
-    await reminded(auto_world, bill, day, 1, 7, 14, 30)
+    await auto_world.remind(bill, 1, 7, 14, 30)
     await auto_world.live_until(day(120))
-    assert await taken(auto_world) == [
+    assert await auto_world.taken() == [
         ("account-manager", 14, None),
         ("formal-demand", 35, "simulation"),
         ("suspension", 45, None),
@@ -67,10 +51,10 @@ async def test_rungs_are_looked_at_when_the_window_opens_on_a_working_day(auto_w
     """14 days after Saturday 21 March is Saturday 4 April, then Easter: Tuesday 7 April, 09:00 in Berlin."""
     customer = await auto_world.customer()
     bill = await customer.invoice(due=date(2026, 3, 21))
-    await reminded(auto_world, bill, day, 7, 14)
+    await auto_world.remind(bill, 7, 14)
     assert await auto_world.planned() == datetime(2026, 4, 7, 7, tzinfo=UTC)
     await auto_world.live_until(day(40))
-    assert (await taken(auto_world))[0] == ("account-manager", 17, None)
+    assert (await auto_world.taken())[0] == ("account-manager", 17, None)
 
 
 async def test_the_window_of_the_last_message_is_the_one_that_counts(auto_world: Any, day: Day) -> None:
@@ -104,10 +88,10 @@ async def test_a_customer_elsewhere_has_their_own_morning_and_week(auto_world: A
 async def test_never_a_demand_with_fewer_than_three_reminders(auto_world: Any, day: Day) -> None:
     customer = await auto_world.customer()
     bill = await customer.invoice()
-    await reminded(auto_world, bill, day, -2, 0, 1)
+    await auto_world.remind(bill, -2, 0, 1)
     await bill.remind(channels=(Channel.EMAIL, Channel.SMS, Channel.LETTER))
     await auto_world.live_until(day(200))
-    assert [rung for rung, _, _ in await taken(auto_world)] == ["account-manager"]
+    assert [rung for rung, _, _ in await auto_world.taken()] == ["account-manager"]
     reasons = (await auto_world.case(bill))["reasons"]
     assert [(r["rule"], r["needed"], r["actual"]) for r in reasons] == [("reminders", 3, 2)]
     assert await auto_world.planned() is None
@@ -122,24 +106,24 @@ async def test_no_rung_before_any_reminder_is_even_planned(world: Any) -> None:
 async def test_a_reminder_on_the_day_keeps_the_demand_away_for_five(auto_world: Any, day: Day) -> None:
     customer = await auto_world.customer()
     bill = await customer.invoice()
-    await reminded(auto_world, bill, day, 1, 7, 14, 30, 35)
-    assert [rung for rung, _, _ in await taken(auto_world)] == ["account-manager"]
+    await auto_world.remind(bill, 1, 7, 14, 30, 35)
+    assert [rung for rung, _, _ in await auto_world.taken()] == ["account-manager"]
     await auto_world.live_until(day(45), demands=False)
-    assert (await taken(auto_world))[-1] == ("formal-demand", 42, "simulation")
+    assert (await auto_world.taken())[-1] == ("formal-demand", 42, "simulation")
 
 
 async def test_other_invoices_of_the_customer_do_not_keep_a_demand_away(auto_world: Any, day: Day) -> None:
     """A customer with many invoices hears from us every day; the demand for one of them comes all the same."""
     customer = await auto_world.customer()
     bill = await customer.invoice()
-    await reminded(auto_world, bill, day, 1, 7, 14)
+    await auto_world.remind(bill, 1, 7, 14)
     for offset in range(15, 31):
         other = await customer.invoice(f"other-{offset}", due=day(offset) - timedelta(days=1))
         await auto_world.live_until(day(offset) - timedelta(days=1))
         auto_world.go(day(offset))
         await other.remind()
         await auto_world.rungs()
-    assert ("formal-demand", 30, "simulation") in await taken(auto_world)
+    assert ("formal-demand", 30, "simulation") in await auto_world.taken()
 
 
 async def test_a_message_that_lists_the_invoice_beside_another_counts_for_both(auto_world: Any, day: Day) -> None:
@@ -153,108 +137,19 @@ async def test_a_message_that_lists_the_invoice_beside_another_counts_for_both(a
 async def test_a_demand_that_did_not_leave_holds_the_ladder(auto_world: Any, day: Day) -> None:
     customer = await auto_world.customer()
     bill = await customer.invoice()
-    await reminded(auto_world, bill, day, 1, 7, 14, 30)
+    await auto_world.remind(bill, 1, 7, 14, 30)
     await auto_world.live_until(day(100), demands=False)
-    assert [rung for rung, _, _ in await taken(auto_world)] == ["account-manager", "formal-demand"]
+    assert [rung for rung, _, _ in await auto_world.taken()] == ["account-manager", "formal-demand"]
     assert (await auto_world.case(bill))["reasons"][0]["rule"] == "demand-not-sent"
     sent = await auto_world.demand((await auto_world.triggered())[1])
     await auto_world.live_until(day(109))
-    assert (await taken(auto_world))[2:] == []
+    assert (await auto_world.taken())[2:] == []
     await sent.bounce()
     await auto_world.live_until(day(130))
-    assert (await taken(auto_world))[2:] == []
+    assert (await auto_world.taken())[2:] == []
     await auto_world.demand((await auto_world.triggered())[1])
     await auto_world.live_until(day(143))
-    assert [(rung, overdue) for rung, overdue, _ in await taken(auto_world)][2:] == [("suspension", 140)]
-
-
-async def test_payment_closes_the_case_at_any_rung(auto_world: Any, day: Day) -> None:
-    customer = await auto_world.customer()
-    bill = await customer.invoice()
-    await reminded(auto_world, bill, day, 1, 7, 14, 30)
-    await auto_world.live_until(day(50))
-    await bill.paid()
-    resolved = [e for e in await auto_world.said() if isinstance(e, EscalationResolved)]
-    assert [(e.invoice_id, e.outcome) for e in resolved] == [(bill.state.id, "paid")]
-    assert await auto_world.planned() is None
-    case = await auto_world.case(bill)
-    assert (case["status"], case["outcome"], case["case_id"]) == ("closed", "paid", str(resolved[0].case_id))
-    assert {task["status"] for task in (await auto_world.get("/v1/tasks"))["data"]} == {"done"}
-
-
-async def test_an_invoice_paid_before_any_rung_ends_quietly(auto_world: Any) -> None:
-    customer = await auto_world.customer()
-    bill = await customer.invoice()
-    await bill.paid()
-    assert await auto_world.said() == []
-    assert (await auto_world.case(bill))["status"] == "closed"
-
-
-async def test_a_payment_taken_back_goes_on_where_it_was(auto_world: Any, day: Day) -> None:
-    customer = await auto_world.customer()
-    bill = await customer.invoice()
-    await reminded(auto_world, bill, day, 1, 7, 14)
-    await bill.paid()
-    state = bill.after(status="issued", balance_minor=100_000)
-    given = {"payment_id": uuid7(), "reference": "x", "currency": "EUR", "amount_minor": -100_000, "reason": "bounced"}
-    allocation = Allocation(amount_minor=-100_000, invoice=state)
-    keys = auto_world.keys(customer)
-    await auto_world.publish(PaymentReversed(**keys, **given, received_on=auto_world.today, allocations=(allocation,)))
-    await auto_world.live_until(day(31))
-    assert [rung for rung, _, _ in await taken(auto_world)] == ["account-manager", "formal-demand"]
-
-
-async def test_a_void_invoice_resolves_as_void(auto_world: Any, day: Day) -> None:
-    customer = await auto_world.customer()
-    bill = await customer.invoice()
-    await reminded(auto_world, bill, day, 1, 7, 14)
-    await bill.void()
-    assert [e.outcome for e in await auto_world.said() if isinstance(e, EscalationResolved)] == ["void"]
-
-
-async def test_a_dispute_freezes_and_its_end_thaws(auto_world: Any, day: Day) -> None:
-    customer = await auto_world.customer()
-    bill = await customer.invoice()
-    await reminded(auto_world, bill, day, 1, 7, 14)
-    dispute = {"dispute_id": uuid7(), "amount_minor": 100_000}
-    await bill.change(DisputeOpened, {**dispute, "reason": "never arrived"}, disputed_minor=100_000)
-    assert (await auto_world.case(bill))["status"] == "frozen"
-    assert await auto_world.planned() is None
-    await auto_world.live_until(day(60))
-    auto_world.go(day(60), time(14))
-    await bill.change(DisputeResolved, {**dispute, "outcome": "it did arrive"}, disputed_minor=0)
-    # Thawed after today's opening: looked at on the next working day's.
-    assert await auto_world.planned() == datetime(2026, 5, 18, 7, tzinfo=UTC)
-    await auto_world.live_until(day(64))
-    assert (await taken(auto_world))[1:] == [("formal-demand", 63, "simulation")]
-
-
-async def test_a_hold_on_the_customer_freezes_all_their_cases_until_it_ends(auto_world: Any, day: Day) -> None:
-    customer = await auto_world.customer()
-    bills = [await customer.invoice("one"), await customer.invoice("two")]
-    for offset in (7, 8):
-        auto_world.go(day(offset))
-        for bill in bills:
-            await bill.remind()
-    hold = Hold(reason="merger", until=day(20))
-    customer.state = customer.state.model_copy(update={"hold": hold, "version": 2})
-    keys = auto_world.keys(customer)
-    await auto_world.publish(FollowUpHeld(**keys, customer=customer.state, reason="merger", until=day(20)))
-    assert [(await auto_world.case(bill))["status"] for bill in bills] == ["frozen", "frozen"]
-    await auto_world.live_until(day(30))
-    # The hold's last day is Sunday 5 April; Monday is Easter's.
-    assert await taken(auto_world) == [("account-manager", 22, None), ("account-manager", 22, None)]
-
-
-async def test_changing_profile_or_zone_plans_again(auto_world: Any, day: Day) -> None:
-    customer = await auto_world.customer()
-    bill = await customer.invoice()
-    await reminded(auto_world, bill, day, 1, 7, 14)
-    assert (await auto_world.planned()).astimezone(BERLIN).date() == date(2026, 4, 15)
-    await customer.change(profile="government")
-    assert (await auto_world.planned()).astimezone(BERLIN).date() == date(2026, 5, 5)
-    await customer.change(timezone="America/New_York", country="US")
-    assert await auto_world.planned() == datetime(2026, 5, 5, 13, tzinfo=UTC)
+    assert [(rung, overdue) for rung, overdue, _ in await auto_world.taken()][2:] == [("suspension", 140)]
 
 
 async def test_downtime_over_the_opening_is_made_up_for_on_an_allowed_day_only(auto_world: Any, day: Day) -> None:
@@ -266,44 +161,10 @@ async def test_downtime_over_the_opening_is_made_up_for_on_an_allowed_day_only(a
         await bill.remind()
     auto_world.go(date(2026, 4, 5), time(15))
     assert await auto_world.rungs() == 1
-    assert await taken(auto_world) == []
+    assert await auto_world.taken() == []
     auto_world.go(date(2026, 4, 7), time(15))
     await auto_world.rungs()
-    assert await taken(auto_world) == [("account-manager", 22, None)]
-
-
-async def test_events_in_any_order_and_more_than_once_end_the_same(auto_world: Any, day: Day) -> None:
-    """A schedule topic ahead of the invoices topic; a stale state last; every event twice."""
-    customer = await auto_world.customer()
-    bill = auto_world.invoice_state(customer.state.id, "R-9", day(0), 100_000)
-    from_scheduler = type("Bill", (), {"state": bill})()
-    auto_world.go(day(1))
-    due = auto_world.due(customer, [from_scheduler], Stage.OVERDUE, "day-after")
-    sent = auto_world.accepted(due)
-    paid = bill.model_copy(update={"status": "paid", "balance_minor": 0, "version": 3})
-    keys = auto_world.keys(customer)
-    events = [
-        sent,
-        due,
-        InvoicePaid(**keys, invoice=paid, payment_id=uuid7(), paid_on=day(1), days_late=1),
-        due,
-        sent,
-    ]
-    await auto_world.publish(*events)
-    case = (await auto_world.get("/v1/cases", invoice="R-9"))["data"][0]
-    assert (case["status"], case["outcome"]) == ("closed", "paid")
-    detail = await auto_world.get(f"/v1/cases/{case['case_id']}")
-    assert sorted(m["status"] for m in detail["messages"]) == ["planned", "sent"]
-
-
-async def test_an_approval_never_asked_for_when_the_installation_gives_none(never_world: Any, day: Day) -> None:
-    customer = await never_world.customer()
-    bill = await customer.invoice()
-    await reminded(never_world, bill, day, 1, 7, 14, 30)
-    await never_world.live_until(day(100))
-    assert [rung for rung, _, _ in await taken(never_world)] == ["account-manager"]
-    assert (await never_world.get("/v1/approvals"))["data"] == []
-    assert await never_world.planned() is None
+    assert await auto_world.taken() == [("account-manager", 22, None)]
 
 
 async def test_an_idle_run_asks_the_database_nothing(world: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -39,8 +39,12 @@ _CASES_OF = (
     )
     .order_by(t.case.c.id)
 )
+# In the order of ContactRow's fields, behind the case.
+_CONTACT_COLUMNS = [t.contact.c.case_id, *(t.contact.c[column.name] for column in fields(ContactRow))]
 _CONTACTS = (
-    select(t.contact).where(t.contact.c.case_id == _ids("ids")).order_by(t.contact.c.at, t.contact.c.delivery_id)
+    select(*_CONTACT_COLUMNS)
+    .where(t.contact.c.case_id == _ids("ids"))
+    .order_by(t.contact.c.at, t.contact.c.delivery_id)
 )
 _RUNGS = select(t.rung).where(t.rung.c.case_id == _ids("ids")).order_by(t.rung.c.triggered_at, t.rung.c.attempt)
 _APPROVALS = select(t.approval).where(t.approval.c.case_id == _ids("ids")).order_by(t.approval.c.id)
@@ -147,8 +151,8 @@ def _case(row: Any) -> Case:
 
 
 def _contact(row: Any) -> ContactRow:
-    values = _without(row, "case_id", "stage")
-    return ContactRow(stage=Stage(row.stage), **values)
+    _, delivery_id, touch_id, at, stage, *rest = row
+    return ContactRow(delivery_id, touch_id, at, Stage(stage), *rest)
 
 
 def _without(row: Any, *names: str) -> dict[str, Any]:

@@ -1,0 +1,84 @@
+"""Replicas and events at the same time: a rung is taken once, and never after the case was closed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+from uuid6 import uuid7
+
+from escalation_svc.rungs import Rungs
+from escalation_svc.transitions import Rules
+from escalation_svc.watch import Watch
+from remit_events.escalations import EscalationResolved
+from remit_events.invoices import InvoicePaid
+from remit_events.state import Stage
+
+Day = Callable[[int], date]
+CUSTOMERS = 60
+
+
+async def reminded_customers(world: Any, day: Day) -> list[tuple[Any, Any]]:
+    """Customers with an invoice each whose first rung may be taken now."""
+    debtors = [await world.customer(f"{n:08d}", settle=False) for n in range(CUSTOMERS)]
+    found = [(debtor, await debtor.invoice(f"R-{n}", settle=False)) for n, debtor in enumerate(debtors)]
+    for offset in (1, 7):
+        world.go(day(offset))
+        dues = [world.due(debtor, [bill], Stage.OVERDUE, "day-after") for debtor, bill in found]
+        await world.publish(*dues, *(world.accepted(due) for due in dues))
+    world.go(day(14))
+    return found
+
+
+def replica(world: Any) -> Rungs:
+    return Rungs(world.service.db, world.clock, Rules(), "default", Watch())
+
+
+async def test_three_replicas_take_each_rung_once(world: Any, day: Day) -> None:
+    await reminded_customers(world, day)
+    await asyncio.gather(*(replica(world).run() for _ in range(3)))
+    await replica(world).run()  # what the others held locked when one looked
+    taken = Counter(event.case_id for event in await world.triggered())
+    assert (len(taken), set(taken.values())) == (CUSTOMERS, {1})
+
+
+async def test_payments_and_rungs_at_once_leave_no_rung_after_the_end(world: Any, day: Day) -> None:
+    found = await reminded_customers(world, day)
+    paid = [
+        InvoicePaid(
+            **world.keys(debtor),
+            invoice=bill.after(status="paid", balance_minor=0),
+            payment_id=uuid7(),
+            paid_on=day(14),
+            days_late=14,
+        )
+        for debtor, bill in found
+    ]
+
+    early = 20
+
+    async def pay() -> None:
+        for start in range(early, CUSTOMERS, 5):
+            await world.publish(*paid[start : start + 5])
+
+    async def look() -> None:
+        for _ in range(20):
+            await replica(world).run()
+
+    await world.publish(*paid[:early])
+    await asyncio.gather(pay(), look())
+    await world.rungs()
+    events = await world.said()
+    ended: set[Any] = set()
+    for event in events:
+        if isinstance(event, EscalationResolved):
+            ended.add(event.case_id)
+        else:
+            assert event.case_id not in ended
+    cases = (await world.get("/v1/cases", limit=200))["data"]
+    assert {case["status"] for case in cases} == {"closed"}
+    assert ended == {event.case_id for event in events}
+    assert 0 < len(ended) <= CUSTOMERS - early
