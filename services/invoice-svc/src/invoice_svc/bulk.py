@@ -29,6 +29,14 @@ def among(column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bo
     return column == any_(bindparam(None, list(values), type_=ARRAY(column.type)))
 
 
+def as_uuid(text: str) -> UUID | None:
+    """The UUID a text is, if it is one."""
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
 async def insert_rows(
     session: AsyncSession, table: Table, rows: Sequence[Record], *, skip_existing: bool = False, returning: str = ""
 ) -> list[Any]:

@@ -95,11 +95,9 @@ class ApiKeyIn(Body):
     scopes: list[Label] = Field(min_length=1, max_length=40)
 
 
-class CustomerIn(Body):
-    """A customer as another system knows them. Without a profile they count as an individual."""
+class CustomerFields(Body):
+    """What describes a customer. Without a profile they count as an individual."""
 
-    model_config = _shown(**examples.CUSTOMER_IN)
-    external_id: Label
     name: Name
     profile: Profile = "individual"
     country: Country
@@ -111,6 +109,20 @@ class CustomerIn(Body):
     sms_consent: bool = False
     policy_key: Key | None = None
     ladder_key: Key | None = None
+
+
+class CustomerIn(CustomerFields):
+    """A customer as another system knows them, by its id there."""
+
+    model_config = _shown(**examples.CUSTOMER_IN)
+    external_id: Label
+
+
+class CustomerPut(CustomerFields):
+    """A customer whole: what is left out is cleared. `external_id` may be repeated, not changed."""
+
+    model_config = _shown(**examples.CUSTOMER_IN)
+    external_id: Label | None = None
 
 
 class InvoiceIn(Body):
@@ -250,6 +262,13 @@ class ImportIn(Body):
     rows_total: int = Field(ge=0, le=10_000_000)
     dry_run: bool = False
     live: bool = True
+
+
+class FinishIn(Body):
+    """`present`: numbers of invoices in the file whose rows were refused before they were sent."""
+
+    model_config = _shown(present=["2026-0043"])
+    present: list[Label] = Field(default_factory=list, max_length=10_000)
 
 
 class ImportRow(Body):

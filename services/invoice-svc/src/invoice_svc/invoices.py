@@ -76,6 +76,11 @@ class Invoice:
         return self.total_minor - self.balance_minor
 
     @property
+    def contested_minor(self) -> int:
+        """The part of the balance under dispute."""
+        return self.balance_minor if self.disputed_whole else min(self.disputed_minor, self.balance_minor)
+
+    @property
     def promise(self) -> Promise | None:
         if self.promise_id is None or self.promise_on is None or self.promise_grace_until is None:
             return None
@@ -97,7 +102,7 @@ class Invoice:
             currency=self.currency,
             total_minor=self.total_minor,
             balance_minor=self.balance_minor,
-            disputed_minor=self.balance_minor if self.disputed_whole else min(self.disputed_minor, self.balance_minor),
+            disputed_minor=self.contested_minor,
             issue_date=self.issue_date,
             due_date=self.due_date,
             issued_at=self.issued_at,

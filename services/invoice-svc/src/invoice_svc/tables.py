@@ -66,8 +66,8 @@ customer = Table(
     UniqueConstraint("seller_id", "external_id", name="customer_external_id"),
     Index("customer_seller", "seller_id", "id"),
     Index("customer_updated", "seller_id", "updated_at"),
-    Index("customer_email", "seller_id", text("lower(email)"), postgresql_where=text("email IS NOT NULL")),
-    Index("customer_phone", "seller_id", "phone", postgresql_where=text("phone IS NOT NULL")),
+    Index("customer_email", "seller_id", text("lower(email)"), "external_id"),
+    Index("customer_phone", "seller_id", "phone", "external_id"),
 )
 
 # The running promise and the hold stand in the row itself, so that "still owed?" is one indexed read.
@@ -237,7 +237,7 @@ import_run = Table(
     Column("rows_total", Integer, nullable=False),
     Column("dry_run", Boolean, nullable=False),
     Column("live", Boolean, nullable=False),
-    Column("notes", JSONB, nullable=False),
+    Column("summary", JSONB),
     _moment("created_at"),
     _moment("finished_at", nullable=True),
     Index("import_run_seller", "seller_id", "id"),

@@ -1,0 +1,44 @@
+"""The composition root of invoice-svc."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import httpx
+
+from invoice_svc import handlers
+from invoice_svc.api import ROUTERS
+from invoice_svc.api.wiring import Wiring
+from invoice_svc.expiry import hold_expiry, promise_expiry
+from invoice_svc.settings import Settings
+from remit_events.bus import Bus
+from remit_events.consumer import Consumer
+from remit_events.relay import Relay
+from remit_service.app import create_app
+from remit_service.clock import Clock
+from remit_service.database import Database
+from remit_service.idempotency import PurgeAnswers
+from remit_service.service import Service, Task
+
+NAME = "invoice-svc"
+DESCRIPTION = (
+    "Sellers, customers, invoices, payments, disputes, promises, and the timeline of everything that happened."
+)
+
+
+async def build(
+    settings: Settings,
+    *,
+    clock: Clock,
+    bus: Bus,
+    http: Callable[[str], httpx.AsyncClient] | None = None,  # noqa: ARG001 - it asks no other service
+) -> Service:
+    """invoice-svc with everything it needs."""
+    db = Database(settings.database_url, name=NAME)
+    app = create_app(NAME, db=db, clock=clock, settings=settings, routers=ROUTERS, description=DESCRIPTION)
+    promises, holds = promise_expiry(db, clock), hold_expiry(db, clock)
+    app.state.invoice = Wiring(promises, holds)
+    relay = Relay(db, bus, f"/{NAME}", clock)
+    timeline = Consumer(f"{NAME}.timeline", db, bus, handlers.TOPICS, handlers.handle, clock)
+    tasks: list[Task] = [relay, timeline, promises, holds, PurgeAnswers(db, clock)]
+    return Service(NAME, settings, clock, db, bus, app, tasks, closers=[relay.close, timeline.close])

@@ -1,0 +1,253 @@
+"""Taking over a thousand rows of an export in a constant number of statements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from invoice_svc import customers, days, disputes, invoices, payments, promises
+from invoice_svc.allocation import OpenItem, to_one
+from invoice_svc.bulk import among, new_id
+from invoice_svc.customer_notes import notes_of
+from invoice_svc.customers import Customer
+from invoice_svc.disputes import Dispute
+from invoice_svc.import_diff import PROVIDER, Known, Money, Pay, compare, customer_conflicts, first_payment
+from invoice_svc.import_rows import Result, in_future, rejected
+from invoice_svc.inputs import CustomerIn, ImportRow
+from invoice_svc.invoices import Invoice
+from invoice_svc.payments import Payment
+from invoice_svc.tables import allocation
+from invoice_svc.tables import payment as payment_table
+from remit_events.envelope import Event
+from remit_events.outbox import emit
+from remit_service.problems import conflict
+
+DISPUTED = "disputed in the import"
+NO_LONGER_DISPUTED = "no longer disputed in the import"
+TAKEN_BACK = "no longer paid in the import"
+
+
+@dataclass(slots=True)
+class Chunk:
+    """What one transaction has locked, and what it will write."""
+
+    seller_id: UUID
+    now: datetime
+    live: bool
+    customers: dict[str, Customer] = field(default_factory=dict)
+    owners: dict[UUID, str] = field(default_factory=dict)
+    known: dict[str, Invoice] = field(default_factory=dict)
+    payments: dict[UUID, list[Payment]] = field(default_factory=dict)
+    disputes: dict[UUID, list[Dispute]] = field(default_factory=dict)
+    promised: dict[UUID, datetime] = field(default_factory=dict)
+    notes: dict[UUID, list[str]] = field(default_factory=dict)
+    new_invoices: list[Invoice] = field(default_factory=list)
+    changed: dict[UUID, Invoice] = field(default_factory=dict)
+    new_disputes: list[Dispute] = field(default_factory=list)
+    resolved: list[Dispute] = field(default_factory=list)
+    new_payments: list[Payment] = field(default_factory=list)
+    reversed: list[Payment] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+
+async def apply(
+    session: AsyncSession, seller_id: UUID, rows: Sequence[ImportRow], now: datetime, *, live: bool
+) -> list[Result]:
+    """Creates customers, issues what is new, records what changed; gives per row what became of it."""
+    if not rows:
+        return []
+    chunk = Chunk(seller_id, now, live)
+    rows, refused = await _customers(session, chunk, rows)
+    await _recorded(session, chunk, rows)
+    results = [_take_over(chunk, row) for row in rows]
+    await _write(session, chunk)
+    return refused + results
+
+
+async def _customers(
+    session: AsyncSession, chunk: Chunk, rows: Sequence[ImportRow]
+) -> tuple[list[ImportRow], list[Result]]:
+    """Locks the rows' customers and makes the missing ones; rows paid in the future are refused before that."""
+    wanted = {row.customer_external_id for row in rows}
+    chunk.customers = await customers.lock_external(session, chunk.seller_id, wanted)
+    good, refused = list[ImportRow](), list[Result]()
+    made: dict[str, Customer] = {}
+    blank: list[UUID] = []
+    for row in rows:
+        given = _customer_in(row)
+        known = chunk.customers.get(row.customer_external_id) or made.get(row.customer_external_id)
+        customer, event = (known, None) if known else Customer.create(chunk.seller_id, given, chunk.now)
+        problem = in_future(row, customer, chunk.now) if chunk.live else None
+        if problem is not None:
+            refused.append(rejected(row.line, row.invoice_number, problem))
+            continue
+        good.append(row)
+        if event is not None:
+            made[customer.external_id] = customer
+            chunk.events.append(event)
+            if given.timezone is None:
+                blank.append(customer.id)
+    if len(await customers.insert(session, list(made.values()))) < len(made):
+        raise conflict("import-in-progress", "Another request is making the same customers. Send these rows again.")
+    chunk.customers |= made
+    chunk.notes = await notes_of(session, chunk.seller_id, list(made.values()), blank)
+    return good, refused
+
+
+def _customer_in(row: ImportRow) -> CustomerIn:
+    # Its parts were validated with the row.
+    return CustomerIn.model_construct(
+        external_id=row.customer_external_id,
+        name=row.customer_name,
+        profile=row.profile or "individual",
+        country=row.country,
+        timezone=row.timezone,
+        language=row.language,
+        email=row.email,
+        phone=row.phone,
+        address=row.address,
+        sms_consent=bool(row.sms_consent),
+        policy_key=None,
+        ladder_key=None,
+    )
+
+
+async def _recorded(session: AsyncSession, chunk: Chunk, rows: Sequence[ImportRow]) -> None:
+    """Loads the invoices the rows name, locked, and what was paid, disputed and promised on them."""
+    chunk.owners = {one.id: one.external_id for one in chunk.customers.values()}
+    chunk.known = await invoices.lock_numbers(session, chunk.seller_id, [row.invoice_number for row in rows])
+    held = list(chunk.known.values())
+    if not held:
+        return
+    ids = [one.id for one in held]
+    paid_by = select(allocation.c.payment_id).where(among(allocation.c.invoice_id, ids))
+    for one in await payments.load(session, chunk.seller_id, payment_table.c.id.in_(paid_by)):
+        for part in one.parts:
+            chunk.payments.setdefault(part.invoice_id, []).append(one)
+    for dispute in await disputes.open_of(session, chunk.seller_id, ids):
+        chunk.disputes.setdefault(dispute.invoice_id, []).append(dispute)
+    chunk.promised = await promises.made_at(session, held)
+
+
+def _take_over(chunk: Chunk, row: ImportRow) -> Result:
+    customer = chunk.customers[row.customer_external_id]
+    notes = chunk.notes.pop(customer.id, [])
+    today = days.today(chunk.now, customer)
+    if in_future(row, customer, chunk.now):
+        notes.append(f"Invoice {row.invoice_number}: paid_date {row.paid_date} is still to come and was left out.")
+        row = row.model_copy(update={"paid_date": None, "open_amount_minor": None})
+    if row.due_date is None:
+        notes.append(f"Invoice {row.invoice_number} has no due date, so it is never reminded.")
+    invoice = chunk.known.get(row.invoice_number)
+    result = _existing(chunk, row, invoice, today) if invoice else _new(chunk, row, customer, today)
+    result.conflicts += customer_conflicts(row, customer)
+    if result.status == "unchanged" and result.conflicts:
+        result.status = "conflict"
+    result.notes = notes
+    return result
+
+
+def _new(chunk: Chunk, row: ImportRow, customer: Customer, today: date) -> Result:
+    invoice = Invoice(
+        id=new_id(),
+        seller_id=chunk.seller_id,
+        customer_id=customer.id,
+        number=row.invoice_number,
+        external_id=None,
+        status="draft",
+        currency=row.currency,
+        total_minor=row.amount_minor,
+        balance_minor=row.amount_minor,
+        issue_date=row.issue_date,
+        due_date=row.due_date,
+        policy_key=None,
+        created_at=chunk.now,
+        updated_at=chunk.now,
+        imported=True,
+    )
+    chunk.events.append(invoice.issue(row.invoice_number, row.issue_date, chunk.now))
+    chunk.new_invoices.append(invoice)
+    if row.disputed:
+        _dispute(chunk, invoice)
+    pay = first_payment(row, today)
+    if pay is not None:
+        _pay(chunk, invoice, pay)
+    return Result(row.line, "created", row.invoice_number)
+
+
+def _existing(chunk: Chunk, row: ImportRow, invoice: Invoice, today: date) -> Result:
+    standing = [one for one in chunk.payments.get(invoice.id, ()) if one.status == "received"]
+    known = Known(
+        invoice=invoice,
+        owner=chunk.owners.get(invoice.customer_id, "another customer"),
+        disputed=bool(chunk.disputes.get(invoice.id)),
+        payments=tuple(_money(one, invoice.id) for one in standing),
+    )
+    found = compare(row, known, today)
+    if found.open_dispute:
+        _dispute(chunk, invoice)
+    if found.resolve_disputes:
+        for dispute in chunk.disputes[invoice.id]:
+            chunk.events.append(dispute.resolve(invoice, NO_LONGER_DISPUTED, chunk.now))
+            chunk.resolved.append(dispute)
+    for payment in reversed(standing[len(standing) - found.reversals :]):
+        held, on = {invoice.id: invoice}, found.pay.on if found.pay else today
+        chunk.events.append(payment.take_back(held, chunk.promised, TAKEN_BACK, on, chunk.now))
+        chunk.reversed.append(payment)
+    if found.pay is not None:
+        _pay(chunk, invoice, found.pay)
+    if found.changes:
+        chunk.changed[invoice.id] = invoice
+    return Result(row.line, found.status, row.invoice_number, found.changes, found.conflicts)
+
+
+def _money(payment: Payment, invoice_id: UUID) -> Money:
+    amount = sum(part.amount_minor for part in payment.parts if part.invoice_id == invoice_id)
+    alone = payment.provider == PROVIDER and len(payment.parts) == 1
+    return Money(amount, payment.received_on, imported=alone)
+
+
+def _dispute(chunk: Chunk, invoice: Invoice) -> None:
+    dispute, event = Dispute.open_on(invoice, None, DISPUTED, None, chunk.now)
+    chunk.new_disputes.append(dispute)
+    chunk.events.append(event)
+
+
+def _pay(chunk: Chunk, invoice: Invoice, pay: Pay) -> None:
+    """The reference tells the imported payments of one invoice apart: the first is `import:<number>`."""
+    earlier = sum(1 for one in chunk.payments.get(invoice.id, ()) if one.provider == PROVIDER)
+    made = Payment(
+        id=new_id(),
+        seller_id=chunk.seller_id,
+        customer_id=invoice.customer_id,
+        provider=PROVIDER,
+        reference=f"import-{earlier + 1}:{invoice.number}" if earlier else f"import:{invoice.number}",
+        external_id=None,
+        currency=invoice.currency,
+        amount_minor=pay.amount_minor,
+        credit_minor=0,
+        received_on=pay.on,
+        created_at=chunk.now,
+        updated_at=chunk.now,
+    )
+    item = OpenItem(invoice.id, str(invoice.number), invoice.due_date, pay.on, invoice.balance_minor)
+    chunk.events += made.put(to_one(pay.amount_minor, item), {invoice.id: invoice}, chunk.now)
+    chunk.new_payments.append(made)
+    chunk.payments.setdefault(invoice.id, []).append(made)
+
+
+async def _write(session: AsyncSession, chunk: Chunk) -> None:
+    if len(await invoices.insert(session, chunk.new_invoices)) < len(chunk.new_invoices):
+        raise conflict("import-in-progress", "Another request is making the same invoices. Send these rows again.")
+    await invoices.update(session, chunk.changed.values())
+    await disputes.insert(session, chunk.new_disputes)
+    await disputes.update(session, chunk.resolved)
+    await payments.update(session, chunk.reversed)
+    await payments.insert(session, chunk.new_payments)
+    await promises.close_kept(session, chunk.events, chunk.now)
+    await emit(session, chunk.events, now=chunk.now)

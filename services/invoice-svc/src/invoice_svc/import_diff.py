@@ -1,0 +1,187 @@
+"""What a row of an export says that we do not know yet: pure comparison of the row with what is recorded.
+
+Only paid_date, open_amount and disputed are taken over; any other difference is a conflict, reported and left alone.
+A blank never undoes anything: money we hold and the export does not show is a conflict too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from invoice_svc.customers import Customer
+from invoice_svc.inputs import ImportRow
+from invoice_svc.invoices import Invoice
+
+PROVIDER = "import"
+
+# The row's column, and the customer's; a blank cell states nothing.
+_CUSTOMER_FIELDS = {
+    "customer_name": "name",
+    "email": "email",
+    "phone": "phone",
+    "profile": "profile",
+    "country": "country",
+    "timezone": "timezone",
+    "language": "language",
+    "sms_consent": "sms_consent",
+    "address": "address",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """A payment on an invoice that stands; `imported` when an import recorded it for this invoice alone."""
+
+    amount_minor: int
+    received_on: date
+    imported: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is recorded of an invoice a row names; `payments` are those not reversed, oldest first."""
+
+    invoice: Invoice
+    owner: str
+    disputed: bool
+    payments: tuple[Money, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pay:
+    """Money to record: `amount_minor` received on `on`."""
+
+    amount_minor: int
+    on: date
+
+
+@dataclass(slots=True)
+class Difference:
+    """What to do about a row: take back the newest `reversals` imported payments, then pay, open or resolve."""
+
+    changes: list[dict[str, Any]] = field(default_factory=list)
+    conflicts: list[dict[str, Any]] = field(default_factory=list)
+    reversals: int = 0
+    pay: Pay | None = None
+    open_dispute: bool = False
+    resolve_disputes: bool = False
+
+    def changed(self, name: str, old: Any, new: Any) -> None:
+        self.changes.append({"field": name, "from": old, "to": new})
+
+    def conflict(self, name: str, ours: Any, theirs: Any) -> None:
+        self.conflicts.append({"field": name, "ours": ours, "theirs": theirs})
+
+    @property
+    def status(self) -> str:
+        if self.changes:
+            return "changed"
+        return "conflict" if self.conflicts else "unchanged"
+
+
+def customer_conflicts(row: ImportRow, customer: Customer) -> list[dict[str, Any]]:
+    """Where the row's customer data differ from ours."""
+    return [
+        {"field": column, "ours": getattr(customer, name), "theirs": getattr(row, column)}
+        for column, name in _CUSTOMER_FIELDS.items()
+        if getattr(row, column) is not None and getattr(row, column) != getattr(customer, name)
+    ]
+
+
+def first_payment(row: ImportRow, today: date) -> Pay | None:
+    """What is paid already on an invoice that is new to us."""
+    if row.paid_date is None and row.open_amount_minor is None:
+        return None
+    amount = row.amount_minor - (row.open_amount_minor or 0)
+    return Pay(amount, row.paid_date or today) if amount else None
+
+
+def compare(row: ImportRow, known: Known, today: date) -> Difference:
+    """The row against a recorded invoice; `today` at the customer's place dates money the row gives no day for."""
+    found = Difference()
+    _fixed(row, known, found)
+    invoice = known.invoice
+    if invoice.status in ("void", "draft"):
+        found.conflict("status", invoice.status, "paid" if row.paid_date else "open")
+        return found
+    fixed = {one["field"] for one in found.conflicts}
+    if "customer_external_id" in fixed:
+        return found
+    _dispute(row, known, found)
+    if "currency" not in fixed:
+        _money(row, known, found, today, same_amount="amount_minor" not in fixed)
+    return found
+
+
+def _fixed(row: ImportRow, known: Known, found: Difference) -> None:
+    """What an issued invoice never changes."""
+    invoice = known.invoice
+    pairs: Mapping[str, tuple[Any, Any]] = {
+        "customer_external_id": (known.owner, row.customer_external_id),
+        "issue_date": (_iso(invoice.issue_date), _iso(row.issue_date)),
+        "due_date": (_iso(invoice.due_date), _iso(row.due_date)),
+        "amount_minor": (invoice.total_minor, row.amount_minor),
+        "currency": (invoice.currency, row.currency),
+    }
+    for name, (ours, theirs) in pairs.items():
+        if ours != theirs:
+            found.conflict(name, ours, theirs)
+
+
+def _dispute(row: ImportRow, known: Known, found: Difference) -> None:
+    if row.disputed is None or row.disputed == known.disputed:
+        return
+    found.open_dispute, found.resolve_disputes = row.disputed, not row.disputed
+    found.changed("disputed", known.disputed, row.disputed)
+
+
+def _money(row: ImportRow, known: Known, found: Difference, today: date, *, same_amount: bool) -> None:
+    ours, stated = known.invoice.balance_minor, row.open_amount_minor
+    paid_on = known.payments[-1].received_on if known.payments else None
+    if row.paid_date is None and stated is None:
+        if paid_on is not None:
+            found.conflict("paid_date", _iso(paid_on), None)
+        return
+    if stated and not same_amount:
+        found.conflict("open_amount_minor", ours, stated)  # of another total: what was paid cannot be told
+        return
+    wanted, on = stated or 0, row.paid_date or today
+    redated = ours == wanted and row.paid_date is not None and row.paid_date != paid_on
+    if ours == wanted and not redated:
+        return
+    if ours < wanted or redated:
+        left = _take_back(known.payments, ours, wanted, at_least_one=redated)
+        if left is None:
+            name = "paid_date" if redated else "open_amount_minor"
+            found.conflict(name, _iso(paid_on) if redated else ours, _iso(row.paid_date) if redated else wanted)
+            return
+        found.reversals, balance = left
+    else:
+        balance = ours
+    if balance > wanted:
+        found.pay = Pay(balance - wanted, on)
+    if row.paid_date != paid_on and row.paid_date is not None:
+        found.changed("paid_date", _iso(paid_on), _iso(row.paid_date))
+    if ours != wanted:
+        found.changed("open_amount_minor", ours, wanted)
+
+
+def _take_back(payments: Sequence[Money], balance: int, wanted: int, *, at_least_one: bool) -> tuple[int, int] | None:
+    """How many of the newest imported payments to reverse for a balance of `wanted` or more, and the balance then;
+    None when payments recorded otherwise are in the way."""
+    count = 0
+    for money in reversed(payments):
+        if balance >= wanted and not (at_least_one and count == 0):
+            break
+        if not money.imported:
+            return None
+        balance += money.amount_minor
+        count += 1
+    return (count, balance) if balance >= wanted and count else None
+
+
+def _iso(day: date | None) -> str | None:
+    return day.isoformat() if day else None

@@ -1,0 +1,166 @@
+"""Imports: an export of another system taken over row by row; the same file again changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from invoice_svc import import_apply
+from invoice_svc.bulk import fetch, insert_rows, new_id, update_rows
+from invoice_svc.import_rows import Result, line_of, sort_out
+from invoice_svc.inputs import ImportIn
+from invoice_svc.tables import import_row, import_run
+from remit_service.problems import conflict, not_found
+
+STATUSES = ("created", "changed", "unchanged", "rejected")
+MOST_LISTED = 10_000
+
+_SEEN = """
+SELECT invoice_number, min(line) AS line FROM import_row
+WHERE import_id = :id AND status <> 'rejected' AND invoice_number = ANY(CAST(:numbers AS text[]))
+GROUP BY invoice_number
+"""
+_ANSWERED = "SELECT line, result FROM import_row WHERE import_id = :id AND line = ANY(CAST(:lines AS int[]))"
+_COUNTS = """
+SELECT status, count(*) AS rows, count(*) FILTER (WHERE jsonb_array_length(result -> 'conflicts') > 0) AS conflicts
+FROM import_row WHERE import_id = :id GROUP BY status
+"""
+_NOTES = """
+SELECT note FROM import_row, jsonb_array_elements_text(result -> 'notes') AS note
+WHERE import_id = :id ORDER BY line, note LIMIT :most
+"""
+# What earlier imports brought and this file does not name. A rejected row names its invoice all the same.
+_GONE = """
+SELECT number, status FROM invoice AS i
+WHERE seller_id = :seller_id AND imported AND status <> 'void' AND number <> ALL(CAST(:present AS text[]))
+AND NOT EXISTS (SELECT FROM import_row AS r WHERE r.import_id = :id AND r.invoice_number = i.number)
+ORDER BY number LIMIT :most
+"""
+
+
+@dataclass(slots=True, kw_only=True)
+class ImportRun:
+    """One file being taken over; `summary` stands once it is finished."""
+
+    id: UUID
+    seller_id: UUID
+    file_name: str
+    rows_total: int
+    dry_run: bool
+    live: bool
+    summary: dict[str, Any] | None = None
+    created_at: datetime
+    finished_at: datetime | None = None
+
+
+COLUMNS = tuple(one.name for one in fields(ImportRun))
+
+
+async def start(session: AsyncSession, seller_id: UUID, given: ImportIn, now: datetime) -> ImportRun:
+    run = ImportRun(id=new_id(), seller_id=seller_id, created_at=now, **given.model_dump())
+    await insert_rows(session, import_run, [{name: getattr(run, name) for name in COLUMNS}])
+    return run
+
+
+async def add_rows(
+    session: AsyncSession, seller_id: UUID, import_id: UUID, raw: Sequence[Mapping[str, Any]], now: datetime
+) -> list[dict[str, Any]]:
+    """Takes rows over and gives what became of each, in order. A line sent twice gets its first answer.
+
+    Good rows go in whatever stands beside them. A dry run rolls everything back but the answers.
+    """
+    run = await _open_run(session, seller_id, import_id)
+    lines = [line_of(one, index) for index, one in enumerate(raw)]
+    answered = {row.line: row.result for row in await fetch(session, _ANSWERED, id=run.id, lines=lines)}
+    fresh = {line: one for line, one in zip(lines, raw, strict=True) if line not in answered}
+    numbers = [one["invoice_number"] for one in fresh.values() if isinstance(one.get("invoice_number"), str)]
+    # A number that cannot be stored in the database was not stored either.
+    numbers = [one.strip() for one in numbers if one.isprintable()]
+    seen = {row.invoice_number: row.line for row in await fetch(session, _SEEN, id=run.id, numbers=numbers)}
+    rows, results = sort_out(list(fresh.values()), seen)
+    results += await _applied(session, run, rows, now)
+    await _keep(session, run, results)
+    answers = answered | {result.line: result.body() for result in results}
+    return [answers[line] for line in lines]
+
+
+async def _applied(session: AsyncSession, run: ImportRun, rows: Sequence[Any], now: datetime) -> list[Result]:
+    if not run.dry_run:
+        return await import_apply.apply(session, run.seller_id, rows, now, live=run.live)
+    emitted = session.info.get("emitted", False)
+    attempt = await session.begin_nested()
+    results = await import_apply.apply(session, run.seller_id, rows, now, live=run.live)
+    await attempt.rollback()
+    session.info["emitted"] = emitted
+    return results
+
+
+async def _keep(session: AsyncSession, run: ImportRun, results: Sequence[Result]) -> None:
+    rows = [
+        {
+            "import_id": run.id,
+            "line": one.line,
+            "invoice_number": one.invoice_number,
+            "status": one.status,
+            "result": one.body(),
+        }
+        for one in results
+    ]
+    await insert_rows(session, import_row, rows)
+
+
+async def finish(
+    session: AsyncSession, seller_id: UUID, import_id: UUID, present: Sequence[str], now: datetime
+) -> ImportRun:
+    """Sums the import up and lists the invoices that are gone from the file, closing none. Done again, the same.
+
+    `present`: numbers of rows the caller refused itself, which are in the file all the same.
+    """
+    run = await _locked(session, seller_id, import_id)
+    if run.summary is not None:
+        return run
+    counts = {row.status: row for row in await fetch(session, _COUNTS, id=run.id)}
+    gone = await fetch(session, _GONE, id=run.id, seller_id=seller_id, present=list(present), most=MOST_LISTED)
+    notes = [row.note for row in await fetch(session, _NOTES, id=run.id, most=MOST_LISTED)]
+    run.summary = {
+        **{
+            name: counts[name].rows if name in counts else 0 for name in ("created", "changed", "unchanged", "rejected")
+        },
+        "conflicts": sum(row.conflicts for row in counts.values()),
+        "gone": [row.number for row in gone],
+        "gone_open": [row.number for row in gone if row.status != "paid"],
+        "notes": notes,
+    }
+    run.finished_at = now
+    row = {"id": run.id, "summary": run.summary, "finished_at": now}
+    await update_rows(session, import_run, [row])
+    return run
+
+
+async def find(session: AsyncSession, seller_id: UUID, import_id: UUID) -> ImportRun:
+    """Raises a 404 problem."""
+    wanted = select(import_run).where(import_run.c.seller_id == seller_id, import_run.c.id == import_id)
+    row = (await session.execute(wanted)).mappings().one_or_none()
+    if row is None:
+        raise not_found("import", import_id)
+    return ImportRun(**row)
+
+
+async def _open_run(session: AsyncSession, seller_id: UUID, import_id: UUID) -> ImportRun:
+    run = await _locked(session, seller_id, import_id)
+    if run.finished_at is not None:
+        raise conflict("import-finished", "This import is finished. Start another with POST /v1/imports.")
+    return run
+
+
+async def _locked(session: AsyncSession, seller_id: UUID, import_id: UUID) -> ImportRun:
+    """Locked, so that its rows come in one request after the other."""
+    await find(session, seller_id, import_id)
+    wanted = select(import_run).where(import_run.c.id == import_id).with_for_update()
+    return ImportRun(**(await session.execute(wanted)).mappings().one())
