@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from invoice_svc.app import build
-from invoice_svc.settings import Settings
 from remit_testing.fixtures import MakeDatabase
 from remit_testing.service import SellerClient, client_for, make_service_database, make_settings
 from sqlalchemy import text
 
+from invoice_svc.app import build
+from invoice_svc.settings import Settings
 from remit_events.bus import open_bus
 from remit_events.catalogue import EVENT_TYPES
 from remit_events.envelope import Event
@@ -46,7 +46,7 @@ class World:
         return answer.json()
 
     async def get(self, path: str, status: int = 200, **params: Any) -> Any:
-        answer = await self.client.get(path, params=params)
+        answer = await self.client.get(path, params=params or None)
         assert answer.status_code == status, answer.text
         return answer.json()
 
