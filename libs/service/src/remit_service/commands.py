@@ -46,7 +46,7 @@ def main(
     settings = load(settings_class)
     logs.configure(settings.log_level)
     telemetry.configure(name, settings.otlp_endpoint)
-    run = migrate(name, settings) if command == "migrate" else _process(settings, build, command)
+    run = migrate(name, settings) if command == "migrate" else process(settings, build, command)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run)
@@ -58,8 +58,9 @@ def main(
 
 async def migrate(name: str, settings: ServiceSettings) -> None:
     """The database to head and the topics as they must be; raises NotThere."""
+    folder = migrations.migrations_of(package_of(name))
     try:
-        await migrations.run_migrations(settings.database_url, package_of(name))
+        await migrations.upgrade(settings.database_url, folder)
     except (OSError, SQLAlchemyError) as error:
         raise NotThere(_no_database(error)) from error
     bus = open_bus(settings.events_url, prefix=settings.events_topic_prefix)
@@ -69,6 +70,7 @@ async def migrate(name: str, settings: ServiceSettings) -> None:
         raise NotThere(_no_bus(error)) from error
     finally:
         await bus.close()
+    log.info("migrated", service=name)
 
 
 def package_of(name: str) -> str:
@@ -76,7 +78,8 @@ def package_of(name: str) -> str:
     return name.replace("-", "_")
 
 
-async def _process(settings: ServiceSettings, build: Build, command: str) -> None:
+async def process(settings: ServiceSettings, build: Build, command: str) -> None:
+    """One process of a service until SIGTERM or SIGINT: `api`, `worker` or `run`; raises NotThere or PortInUse."""
     port = settings.health_port if command == "worker" else settings.port
     bound = None if port is None else serving.listen(settings.host, port)
     bus = open_bus(settings.events_url, prefix=settings.events_topic_prefix)
@@ -96,23 +99,29 @@ async def _process(settings: ServiceSettings, build: Build, command: str) -> Non
 
 async def _live(service: Service, bound: socket.socket | None, bus: Bus, command: str) -> None:
     stop = asyncio.Event()
-    serving.stop_on_signals(stop)
-    server: asyncio.Task[None] | None = None
-    if bound is not None:
-        app = ProbesOnly(service.app) if command == "worker" else service.app
-        server = asyncio.create_task(serving.serve(app, bound, stop, grace=service.settings.drain_seconds))
-        server.add_done_callback(lambda _: stop.set())
-        host, port = bound.getsockname()[:2]
-        log.info("listening", service=service.name, host=host, port=port)
-    try:
-        if await _started(service, bus, stop) and command != "api":
-            await service.run(stop)
-        await stop.wait()
-        service.health.draining = True
-    finally:
-        stop.set()
-        if server is not None:
+    service.health.failed("start", "the process is starting", at_once=True)
+    with serving.stopped_by_signals(stop):
+        server = _server(service, bound, stop, command)
+        try:
+            if await _started(service, bus, stop) and command != "api":
+                await service.run(stop)
+            await stop.wait()
+            service.health.draining = True
+        finally:
+            stop.set()
             await server
+
+
+def _server(service: Service, bound: socket.socket | None, stop: asyncio.Event, command: str) -> Awaitable[None]:
+    """Begins to answer at once: alive, but not ready before the service is started."""
+    if bound is None:
+        return asyncio.sleep(0)
+    app = ProbesOnly(service.app) if command == "worker" else service.app
+    server = asyncio.create_task(serving.serve(app, bound, stop, grace=service.settings.drain_seconds))
+    server.add_done_callback(lambda _: stop.set())
+    host, port = bound.getsockname()[:2]
+    log.info("listening", service=service.name, host=host, port=port)
+    return server
 
 
 async def _started(service: Service, bus: Bus, stop: asyncio.Event) -> bool:
@@ -134,10 +143,10 @@ async def _started(service: Service, bus: Bus, stop: asyncio.Event) -> bool:
 
 
 async def _peers_answer(service: Service, bus: Bus) -> None:
-    settings = service.settings
+    folder = migrations.migrations_of(package_of(service.name))
     try:
         await service.db.ping()
-        pending = await migrations.pending(settings.database_url, migrations.migrations_of(package_of(service.name)))
+        pending = await migrations.pending(service.settings.database_url, folder)
     except (OSError, SQLAlchemyError) as error:
         raise NotThere(_no_database(error)) from error
     if pending:

@@ -51,6 +51,7 @@ def configure(level: str = "info") -> None:
     root.handlers = [handler]
     root.setLevel(max(logging.INFO, getattr(logging, level.upper())))
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs whole URLs
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("uvicorn.access").disabled = True  # so does it
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers = []

@@ -70,8 +70,9 @@ async def serve(app: ASGIApp, bound: socket.socket, stop: asyncio.Event, *, grac
         await asyncio.gather(serving, stopping, return_exceptions=True)
 
 
-def stop_on_signals(stop: asyncio.Event) -> None:
-    """SIGTERM and SIGINT begin the drain; a second SIGINT ends the process as usual."""
+@contextlib.contextmanager
+def stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
+    """Inside, SIGTERM and SIGINT begin the drain by setting `stop`; a second SIGINT ends the process as usual."""
     loop = asyncio.get_running_loop()
 
     def begin(number: signal.Signals) -> None:
@@ -81,3 +82,8 @@ def stop_on_signals(stop: asyncio.Event) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, begin, number)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
