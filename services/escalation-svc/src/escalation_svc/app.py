@@ -8,6 +8,7 @@ from datetime import timedelta
 import httpx
 
 from escalation_svc.api import approvals, cases, ladders, tasks
+from escalation_svc.api.preview import PREVIEW_SECONDS
 from escalation_svc.api.wiring import Wiring
 from escalation_svc.handlers import Handlers
 from escalation_svc.rungs import Rungs
@@ -21,6 +22,8 @@ from remit_events.relay import Relay
 from remit_service.app import create_app
 from remit_service.clock import Clock
 from remit_service.database import Database
+from remit_service.idempotency import PurgeAnswers
+from remit_service.peers import peer_client
 from remit_service.service import Service
 
 NAME = "escalation-svc"
@@ -35,7 +38,8 @@ async def build(
     db = Database(settings.database_url, name=NAME)
     rules = Rules(settings.approve, settings.approve_as, timedelta(seconds=settings.rungs_settle_seconds))
     watch = Watch()
-    notifier = http("notifier-svc") if http else _client(settings)
+    peer = "notifier-svc"
+    notifier = http(peer) if http else peer_client(peer, settings.notifier_url, settings, timeout=PREVIEW_SECONDS)
     routers = [ladders.router, cases.router, approvals.router, tasks.router]
     app = create_app(NAME, db=db, clock=clock, settings=settings, routers=routers, description=DESCRIPTION)
     app.state.escalation = Wiring(rules, settings.ladder_default, watch, notifier)
@@ -43,12 +47,7 @@ async def build(
     consumer = Consumer(NAME, db, bus, TOPICS, handlers.handle, clock)
     relay = Relay(db, bus, f"/{NAME}", clock)
     rungs = Rungs(db, clock, rules, settings.ladder_default, watch)
-    service = Service(NAME, settings, clock, db, bus, app, [relay, consumer, rungs])
+    service = Service(NAME, settings, clock, db, bus, app, [relay, consumer, rungs, PurgeAnswers(db, clock)])
     service.closers += [notifier.aclose] if http is None else []
     service.closers += [consumer.close]
     return service
-
-
-def _client(settings: Settings) -> httpx.AsyncClient:
-    headers = {"Authorization": f"Bearer {settings.service_key.get_secret_value()}"}
-    return httpx.AsyncClient(base_url=settings.notifier_url, headers=headers, timeout=5)
