@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import httpx
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -14,7 +13,7 @@ from opentelemetry.trace import SpanKind
 from remit_testing.service import client_for
 
 from remit_service import telemetry
-from remit_service.peers import peer_client
+from remit_service.peers import InProcessTransport, peer_client
 
 CANARY = "canary@example.com"
 THING = {"name": CANARY, "amount_minor": 1}
@@ -53,7 +52,7 @@ async def test_the_callers_trace_goes_on(client, exporter):
 
 
 async def test_two_services_share_one_trace_over_http(sample, client, exporter):
-    transport = httpx.ASGITransport(sample.service.app)
+    transport = InProcessTransport(sample.service.app)
     settings = sample.service.settings
     async with peer_client("sample-svc", "http://sample-svc", settings, transport=transport) as peer:
         with trace.get_tracer("t").start_as_current_span("outer") as outer:

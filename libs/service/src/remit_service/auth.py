@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Request
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from remit_service.problems import Problem
@@ -22,7 +22,9 @@ INTERNAL = "internal"
 SELLER_HEADER = "Remit-Seller"
 NOBODY = UUID(int=0)
 
-_LOOK_UP = select(api_key.c.id, api_key.c.seller_id, api_key.c.name, api_key.c.scopes, api_key.c.revoked)
+_LOOK_UP = select(api_key.c.id, api_key.c.seller_id, api_key.c.name, api_key.c.scopes, api_key.c.revoked).where(
+    api_key.c.sha256 == bindparam("given")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ async def _authenticate(request: Request) -> Caller:
         return _service_caller(request)
     # A bearer that is no key of ours would be read as an OIDC JWT here, once issuers can be configured.
     session: AsyncSession = request.state.session
-    found = (await session.execute(_LOOK_UP.where(api_key.c.sha256 == key_hash(token)))).one_or_none()
+    found = (await session.execute(_LOOK_UP, {"given": key_hash(token)})).one_or_none()
     if found is None or found.revoked:
         raise _unauthenticated("This API key is unknown or revoked; `remit key list` shows yours, `create` makes one.")
     return Caller(found.seller_id, found.id, frozenset(found.scopes), found.name)

@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import Request
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import BigInteger, bindparam, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
@@ -24,6 +24,12 @@ HEADER = "Idempotency-Key"
 KEPT = timedelta(days=7)
 LONGEST_KEY = 255
 PURGE_EVERY = timedelta(hours=1)
+_LOCK = select(func.pg_try_advisory_xact_lock(bindparam("lock", type_=BigInteger)))
+_FIND = select(idempotency.c.fingerprint, idempotency.c.status, idempotency.c.headers, idempotency.c.body).where(
+    idempotency.c.seller_id == bindparam("seller"),
+    idempotency.c.route == bindparam("given_route"),
+    idempotency.c.key == bindparam("given_key"),
+)
 _KEPT_HEADERS = ("content-type", "location", "etag")
 
 
@@ -60,18 +66,11 @@ async def earlier_answer(session: AsyncSession, attempt: Attempt, service: str) 
     Raises 409 while another request with the key runs, 422 when the key was used for another request.
     """
     # Two statements: the second must see what the holder of the lock committed before it let go.
-    if not await session.scalar(select(func.pg_try_advisory_xact_lock(attempt.lock))):
+    if not await session.scalar(_LOCK, {"lock": attempt.lock}):
         detail = f"A request with this {HEADER} is still running. Ask again with the same key in a second."
         raise Problem("idempotency-in-progress", 409, "Still running", detail, headers={"Retry-After": "1"})
-    found = (
-        await session.execute(
-            select(idempotency.c.fingerprint, idempotency.c.status, idempotency.c.headers, idempotency.c.body).where(
-                idempotency.c.seller_id == attempt.seller_id,
-                idempotency.c.route == attempt.route,
-                idempotency.c.key == attempt.key,
-            )
-        )
-    ).one_or_none()
+    asked = {"seller": attempt.seller_id, "given_route": attempt.route, "given_key": attempt.key}
+    found = (await session.execute(_FIND, asked)).one_or_none()
     if found is None:
         return None
     if found.fingerprint != attempt.fingerprint:
@@ -96,7 +95,7 @@ async def keep_answer(session: AsyncSession, attempt: Attempt, response: Respons
         "body": bytes(response.body),
         "created_at": now,
     }
-    await session.execute(insert(idempotency).values(values))
+    await session.execute(insert(idempotency), values)
 
 
 async def replayed(request: Request, session: AsyncSession, attempt: Attempt) -> Response | None:
