@@ -11,7 +11,7 @@ import pytest
 
 from remit_local.postgres import EmbeddedPostgres
 
-pytest_plugins = ("remit_testing.kafka",)
+pytest_plugins = ("remit_testing.delivery", "remit_testing.kafka")
 
 _numbers = itertools.count(1)
 

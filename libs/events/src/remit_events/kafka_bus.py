@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import weakref
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -44,7 +43,7 @@ class KafkaBus:
         self._producer: AIOKafkaProducer | None = None
         self._opening = asyncio.Lock()
         self._partitions: dict[str, int] = {}
-        self._subscriptions: weakref.WeakSet[KafkaSubscription] = weakref.WeakSet()
+        self.subscriptions: set[KafkaSubscription] = set()
 
     async def publish(self, records: Sequence[Record]) -> list[str | None]:
         refusals = screen(records, _refusal)
@@ -62,7 +61,7 @@ class KafkaBus:
             # A producer that hangs does not recover by itself (aiokafka issue 1101): the next one starts afresh.
             await self._drop_producer()
             raise error if isinstance(error, BusError) else BusError("Kafka, publish: no answer in time") from error
-        for subscription in self._subscriptions:
+        for subscription in self.subscriptions:
             subscription.nudge(places)
         return refusals
 
@@ -124,7 +123,7 @@ class KafkaBus:
 
     def subscription(self, group: str, topics: Sequence[str]) -> KafkaSubscription:
         subscription = KafkaSubscription(self, group, topics)
-        self._subscriptions.add(subscription)
+        self.subscriptions.add(subscription)
         return subscription
 
     async def ensure_topics(self, topics: Sequence[Topic] = TOPICS) -> None:
@@ -166,7 +165,7 @@ class KafkaBus:
         return 0  # the broker does, by the topics' retention
 
     async def close(self) -> None:
-        for subscription in list(self._subscriptions):
+        for subscription in list(self.subscriptions):
             await subscription.close()
         await self._drop_producer()
         await self.cluster.close()

@@ -120,6 +120,10 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # unt
         return sum(max(ends[place] - position, 0) for place, position in positions.items())
 
     async def close(self) -> None:
+        self._bus.subscriptions.discard(self)
+        await self._leave()
+
+    async def _leave(self) -> None:
         self._idle.set()
         consumer, self._consumer = self._consumer, None
         fetching, self._fetching = self._fetching, None
@@ -150,7 +154,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # unt
         if self._consumer is not None and self._failure is None:
             return self._consumer
         failure, self._failure = self._failure, None
-        await self.close()
+        await self._leave()
         if failure is not None:
             raise BusError(f"Kafka, group {self.group}: {type(failure).__name__}: {failure}") from failure
         for topic in self.topics:
@@ -175,6 +179,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # unt
             await quietly(consumer.stop)
             raise
         self._consumer = consumer
+        self._bus.subscriptions.add(self)
         return consumer
 
     async def _send_offsets(self, consumer: AIOKafkaConsumer) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid6 import uuid7
 
-from remit_events.envelope import Event
+from remit_events.bus import Record
+from remit_events.envelope import Event, Message
 from remit_events.tracing import traceparent
 
 _INSERT = text("""
@@ -45,3 +47,19 @@ async def emit(session: AsyncSession, events: Sequence[Event], *, now: datetime)
         },
     )
     session.info["emitted"] = True
+
+
+def to_record(row: Any, source: str) -> Record:
+    """A row of the outbox, whole or the columns read here, as it is published by `source` (`/invoice-svc`)."""
+    message = Message(
+        id=row["event_id"],
+        source=source,
+        type=row["type"],
+        time=row["time"],
+        subject=str(row["aggregate_id"]),
+        partition_key=row["key"],
+        sequence=row["aggregate_version"],
+        data=row["payload"].encode(),
+        traceparent=row["traceparent"],
+    )
+    return Record.of(row["topic"], message)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-import weakref
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -47,7 +46,7 @@ class PostgresBus:
         self._pool: asyncpg.Pool | None = None
         self._opening = asyncio.Lock()
         self._topics: dict[str, StoredTopic] = {}
-        self._subscriptions: weakref.WeakSet[PostgresSubscription] = weakref.WeakSet()
+        self.subscriptions: set[PostgresSubscription] = set()
 
     async def publish(self, records: Sequence[Record]) -> list[str | None]:
         refusals = screen(records, refusal)
@@ -70,12 +69,12 @@ class PostgresBus:
                 self.origin,
             )
         numbers = {topic.id for topic in stored}
-        for subscription in self._subscriptions:
+        for subscription in self.subscriptions:
             subscription.nudge(numbers)
 
     def subscription(self, group: str, topics: Sequence[str]) -> PostgresSubscription:
         subscription = PostgresSubscription(self, group, topics)
-        self._subscriptions.add(subscription)
+        self.subscriptions.add(subscription)
         return subscription
 
     async def ensure_topics(self, topics: Sequence[Topic] = TOPICS) -> None:
@@ -142,7 +141,7 @@ class PostgresBus:
         return self._pool
 
     async def close(self) -> None:
-        for subscription in list(self._subscriptions):
+        for subscription in list(self.subscriptions):
             await subscription.close()
         if self._pool is not None:
             await self._pool.close()

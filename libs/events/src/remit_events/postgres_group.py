@@ -109,6 +109,7 @@ class PostgresSubscription:
         return sum(ends[self._names[slot[0]], slot[1]] - next_ for slot, next_ in self._next.items())
 
     async def close(self) -> None:
+        self._bus.subscriptions.discard(self)
         connection, self._connection = self._connection, None
         self._next.clear()
         if connection is not None and not connection.is_closed():
@@ -147,6 +148,7 @@ class PostgresSubscription:
             self._bus.dsn, timeout=10, command_timeout=30, server_settings={"synchronous_commit": "off"}
         )
         self._connection = connection
+        self._bus.subscriptions.add(self)
         self._group_id = await connection.fetchval(sql.GROUP, self._bus.prefix + self.group)
         await connection.add_listener(sql.CHANNEL, self._notified)
         await connection.execute("SELECT pg_advisory_lock($1, $2)", sql.MEMBER + self._group_id, self._member)

@@ -189,7 +189,7 @@ def bus_errors(doing: str) -> Iterator[None]:
     """Whatever the database or the way to it says becomes a BusError."""
     try:
         yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
         raise BusError(f"PostgreSQL event log, {doing}: {type(error).__name__}: {error}") from error
 
 

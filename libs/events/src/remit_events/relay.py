@@ -7,18 +7,20 @@ very connection: a lost connection ends its right to go on before another relay 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+import asyncpg
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from remit_events import faults
-from remit_events.bus import BEHIND, Bus, Record
+from remit_events.bus import BEHIND, Bus
 from remit_events.delivery_metrics import OUTBOX_AGE, PUBLISHED, REFUSED
-from remit_events.envelope import Message
+from remit_events.outbox import to_record
 from remit_events.ports import Clock, Database
 from remit_events.tables import SHARDS
 
@@ -98,6 +100,8 @@ class Relay:
             try:
                 published += await self._round()
             except BaseException:
+                if self._driver is not None:
+                    self._driver.terminate()
                 await self.close()
                 raise
         return published
@@ -107,10 +111,15 @@ class Relay:
 
     async def close(self) -> None:
         """Gives the shards and the connection back; the next run() takes them again."""
-        connection, self._connection, self._driver = self._connection, None, None
+        connection, driver = self._connection, self._driver
+        self._connection = self._driver = None
         self._held, self._written, self._lock_at = [], True, 0.0
-        if connection is not None:
+        if driver is not None:
             # Closed for good, not returned to the pool: a pooled connection would keep the locks.
+            with contextlib.suppress(asyncpg.PostgresError, asyncpg.InternalClientError, OSError, TimeoutError):
+                await driver.close(timeout=2)
+            driver.terminate()
+        if connection is not None:
             await connection.invalidate()
             await connection.close()
 
@@ -137,29 +146,15 @@ class Relay:
     async def _publish(self, rows: Sequence[Any]) -> list[str | None]:
         """Per row None, or why it is parked instead."""
         going = [row for row in rows if not row["behind"]]
-        answers = iter(await self._bus.publish([self._record(row) for row in going]))
+        answers = iter(await self._bus.publish([to_record(row, self._source) for row in going]))
         refusals = [BEHIND if row["behind"] else next(answers) for row in rows]
         for row, refusal in zip(rows, refusals, strict=True):
             if refusal is not None:
-                log.error("event parked", service=self._service, event=str(row["event_id"]), reason=refusal)
+                log.error("event parked", service=self._service, event_id=str(row["event_id"]), reason=refusal)
         parked = len(rows) - refusals.count(None)
         PUBLISHED.labels(self._service).inc(len(rows) - parked)
         REFUSED.labels(self._service).inc(parked)
         return refusals
-
-    def _record(self, row: Any) -> Record:
-        message = Message(
-            id=row["event_id"],
-            source=self._source,
-            type=row["type"],
-            time=row["time"],
-            subject=str(row["aggregate_id"]),
-            partition_key=row["key"],
-            sequence=row["aggregate_version"],
-            data=row["payload"].encode(),
-            traceparent=row["traceparent"],
-        )
-        return Record.of(row["topic"], message)
 
     async def _take_shards(self) -> None:
         """Opens the relay's connection and tries for the shards it does not hold, now and then."""

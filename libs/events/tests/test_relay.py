@@ -1,0 +1,249 @@
+"""The relay: nothing lost, nothing out of order, nothing that was not committed; kills included."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from prometheus_client import REGISTRY
+from remit_testing.delivery import (
+    NOW,
+    DeliveryDatabase,
+    FaultyBus,
+    SettableClock,
+    event,
+    first_numbers,
+    read_all,
+)
+
+from remit_events.bus import BEHIND, BusError
+from remit_events.outbox import emit
+from remit_events.parked import drop_parked, list_parked, retry_parked
+from remit_events.relay import Relay
+
+TOPIC = "remit.notifications.v1"
+UNPUBLISHED = "SELECT count(*) FROM outbox WHERE published_at IS NULL"
+
+
+@pytest.fixture
+def database(delivery_database: DeliveryDatabase) -> DeliveryDatabase:
+    return delivery_database
+
+
+@pytest.fixture
+def bus(delivery_bus: FaultyBus) -> FaultyBus:
+    return delivery_bus
+
+
+@pytest.fixture
+async def relay(database: DeliveryDatabase, bus: FaultyBus) -> AsyncIterator[Relay]:
+    relay = Relay(database, bus, "/notifier-svc", SettableClock())
+    yield relay
+    await relay.close()
+
+
+async def test_it_publishes_whole_messages_and_marks_them(
+    database: DeliveryDatabase, bus: FaultyBus, relay: Relay
+) -> None:
+    customer = uuid4()
+    sent = event(customer, 5)
+    await database.emit(sent)
+    assert relay.wake.is_set()
+    assert await relay.run() == 1
+    assert await relay.run() == 0
+    (delivered,) = await read_all(bus, TOPIC)
+    message = delivered.message
+    assert message is not None
+    assert (message.source, message.type, message.time) == ("/notifier-svc", sent.type, NOW)
+    assert (message.subject, message.partition_key) == (str(customer), str(customer))
+    assert message.data == sent.model_dump_json().encode()
+    ((event_id, published_at),) = await database.rows("SELECT event_id, published_at FROM outbox")
+    assert (event_id, published_at) == (message.id, NOW)
+
+
+async def test_more_than_a_batch_goes_in_one_run(database: DeliveryDatabase, bus: FaultyBus) -> None:
+    relay = Relay(database, bus, "/notifier-svc", SettableClock(), batch=10)
+    customers = [uuid4() for _ in range(6)]
+    await database.emit(*(event(c, n) for n in range(40) for c in customers))
+    assert await relay.run() == 240
+    assert first_numbers(await read_all(bus, TOPIC)) == {str(c): list(range(40)) for c in customers}
+    await relay.close()
+
+
+async def test_a_broken_transport_loses_nothing(database: DeliveryDatabase, bus: FaultyBus, relay: Relay) -> None:
+    customer = uuid4()
+    await database.emit(*(event(customer, n) for n in range(5)))
+    bus.fail_before = 1
+    with pytest.raises(BusError):
+        await relay.run()
+    assert await database.rows(UNPUBLISHED) == [(5,)]
+    assert await relay.run() == 5
+    assert first_numbers(await read_all(bus, TOPIC)) == {str(customer): [0, 1, 2, 3, 4]}
+
+
+async def test_a_death_between_publish_and_mark_publishes_again_with_the_same_ids(
+    database: DeliveryDatabase, bus: FaultyBus, relay: Relay
+) -> None:
+    customer = uuid4()
+    await database.emit(*(event(customer, n) for n in range(5)))
+    bus.fail_after = 1
+    with pytest.raises(BusError):
+        await relay.run()
+    await database.emit(event(customer, 5))
+    assert await relay.run() == 6
+    records = await read_all(bus, TOPIC)
+    assert len(records) == 11
+    assert first_numbers(records) == {str(customer): [0, 1, 2, 3, 4, 5]}
+
+
+async def test_a_late_commit_is_not_skipped(database: DeliveryDatabase, bus: FaultyBus, relay: Relay) -> None:
+    early, late = uuid4(), uuid4()
+    async with database.transaction() as session:
+        await emit(session, [event(late, 1)], now=NOW)
+        await database.emit(event(early, 2))
+        assert await relay.run() == 1
+    assert await relay.run() == 1
+    ids = await database.rows("SELECT key FROM outbox ORDER BY id")
+    assert ids == [(str(late),), (str(early),)]
+    assert first_numbers(await read_all(bus, TOPIC)) == {str(early): [2], str(late): [1]}
+
+
+async def test_rows_of_another_process_are_found_without_a_wake(
+    database: DeliveryDatabase, bus: FaultyBus, relay: Relay
+) -> None:
+    assert await relay.run() == 0
+    database.wakes.clear()
+    await database.emit(event(uuid4(), 1))
+    await asyncio.sleep(relay.poll)
+    assert await relay.run() == 1
+
+
+async def test_an_idle_run_asks_nothing(database: DeliveryDatabase, relay: Relay) -> None:
+    await relay.run()
+    relay._look_at += 60
+    driver = relay._driver
+    relay._driver = None
+    assert await relay.run() == 0
+    relay._driver = driver
+
+
+async def test_a_second_relay_waits_and_takes_over(database: DeliveryDatabase, bus: FaultyBus, relay: Relay) -> None:
+    standby = Relay(database, bus, "/notifier-svc", SettableClock())
+    assert await relay.run() == 0
+    await database.emit(event(uuid4(), 1))
+    assert await standby.run() == 0
+    assert await relay.run() == 1
+    await relay.close()
+    await database.emit(event(uuid4(), 2))
+    standby._lock_at = 0.0
+    assert await standby.run() == 1
+    await standby.close()
+
+
+async def test_refused_records_are_parked_with_their_key(
+    database: DeliveryDatabase, bus: FaultyBus, relay: Relay
+) -> None:
+    stuck, other = uuid4(), uuid4()
+    before = REGISTRY.get_sample_value("remit_outbox_refused_total", {"service": "notifier-svc"}) or 0
+    await database.emit(event(stuck, 1), event(stuck, 2, padding=1_400_000), event(other, 1), event(stuck, 3))
+    await relay.run()
+    await database.emit(event(stuck, 4), event(other, 2))
+    await relay.run()
+    assert first_numbers(await read_all(bus, TOPIC, "a")) == {str(stuck): [1], str(other): [1, 2]}
+    after = REGISTRY.get_sample_value("remit_outbox_refused_total", {"service": "notifier-svc"})
+    assert after == before + 3
+    async with database.transaction() as session:
+        parked = await list_parked(session)
+        assert [p.error for p in parked] == [parked[0].error, BEHIND, BEHIND]
+        assert "larger" in parked[0].error
+        assert {p.key for p in parked} == {str(stuck)}
+        assert await drop_parked(session, [parked[0].event_id], by="ops", reason="cannot be sent", now=NOW) == 1
+        assert await retry_parked(session, str(stuck)) == 2
+    assert await relay.run() == 2
+    assert first_numbers(await read_all(bus, TOPIC, "b")) == {str(stuck): [1, 3, 4], str(other): [1, 2]}
+    assert await database.rows(UNPUBLISHED) == [(0,)]
+
+
+async def test_a_parked_event_is_not_dropped_without_a_reason(database: DeliveryDatabase) -> None:
+    async with database.transaction() as session:
+        with pytest.raises(ValueError, match="reason"):
+            await drop_parked(session, [uuid4()], by="ops", reason=" ", now=NOW)
+
+
+async def test_the_age_of_what_waits_is_told(database: DeliveryDatabase, bus: FaultyBus) -> None:
+    clock = SettableClock()
+    relay = Relay(database, bus, "/aged-svc", clock)
+    await database.emit(event(uuid4(), 1))
+    clock.advance(seconds=90)
+    bus.fail_before = 1
+    with pytest.raises(BusError):
+        await relay.run()
+    assert REGISTRY.get_sample_value("remit_outbox_age_seconds", {"service": "aged-svc"}) == 90
+    await relay.run()
+    await asyncio.sleep(relay.poll)
+    await relay.run()
+    assert REGISTRY.get_sample_value("remit_outbox_age_seconds", {"service": "aged-svc"}) == 0
+    await relay.close()
+
+
+async def test_order_per_key_with_three_relays_that_are_killed(
+    database: DeliveryDatabase,
+    bus: FaultyBus,
+) -> None:
+    """Seeded; kills are lost answers of the bus and database sessions that are ended under the relay."""
+    chance = random.Random(7)  # noqa: S311
+    customers = [uuid4() for _ in range(12)]
+    stop = asyncio.Event()
+    relays = [Relay(database, bus, "/notifier-svc", SettableClock(), batch=7) for _ in range(3)]
+    kills = 0
+
+    async def write() -> None:
+        counts = dict.fromkeys(customers, 0)
+        for _ in range(250):
+            chosen: list[UUID] = sorted(chance.sample(customers, 3))
+            await database.emit(*(event(c, counts[c]) for c in chosen))
+            for c in chosen:
+                counts[c] += 1
+            await asyncio.sleep(chance.random() * 0.004)
+
+    async def run(relay: Relay) -> None:
+        while not stop.is_set():
+            relay._lock_at = 0.0
+            try:
+                await relay.run()
+            except (BusError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(0.001)
+
+    async def kill() -> None:
+        nonlocal kills
+        while not stop.is_set():
+            await asyncio.sleep(0.015)
+            bus.fail_after = chance.randrange(2)
+            kills += len(
+                await database.rows(
+                    "SELECT pg_terminate_backend(pid) FROM (SELECT DISTINCT pid FROM pg_locks"
+                    " WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database"
+                    " WHERE datname = current_database())) l"
+                )
+            )
+
+    running = [asyncio.create_task(run(relay)) for relay in relays] + [asyncio.create_task(kill())]
+    await write()
+    stop.set()
+    await asyncio.gather(*running)
+    bus.fail_after = 0
+    for relay in relays:
+        await relay.close()
+    last = Relay(database, bus, "/notifier-svc", SettableClock())
+    await last.run()
+    await last.close()
+    assert kills > 20
+    assert await database.rows(UNPUBLISHED) == [(0,)]
+    delivered = first_numbers(await read_all(bus, TOPIC))
+    assert sum(map(len, delivered.values())) == 750
+    assert all(numbers == sorted(numbers) for numbers in delivered.values())
