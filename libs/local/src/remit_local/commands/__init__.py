@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from importlib import import_module
 
-MODULES = ("importing",)
+MODULES = (
+    "running",
+    "importing",
+    "simulating",
+    "planning",
+    "acting",
+    "approving",
+    "managing",
+    "sending",
+    "letters",
+    "operating",
+)
 
 
 def load() -> None:

@@ -1,0 +1,73 @@
+"""Which bus an installation runs on, under which topic names, and when it may move from one to another."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import replace
+
+from remit_events.bus import BusError, open_bus
+from remit_events.catalogue import TOPICS
+from remit_events.kafka_bus import KafkaBus
+from remit_local.errors import RefusedError
+from remit_local.home import Home
+from remit_local.installation import Installation
+from remit_local.system import System, no_bus
+
+BUS = "bus"
+PREFIXES = "topic-prefixes"
+
+
+async def with_topic_prefix(installation: Installation, home: Home) -> Installation:
+    """With topic names of its own: as EVENTS_TOPIC_PREFIX says, else as chosen when this folder first met the bus.
+
+    A folder that meets a broker on which another installation has its topics gets a prefix, kept from then on.
+    """
+    given = os.environ.get("EVENTS_TOPIC_PREFIX")
+    if given is not None:
+        return replace(installation, topic_prefix=given)
+    known: dict[str, str] = home.note(PREFIXES) or {}
+    url = installation.events_url
+    if url.startswith("kafka") and url not in known:
+        known[url] = f"r{secrets.token_hex(3)}." if await _has_topics(url) else ""
+        home.remember(PREFIXES, known)
+    return replace(installation, topic_prefix=known.get(url, ""))
+
+
+async def _has_topics(url: str) -> bool:
+    bus = open_bus(url)
+    try:
+        there = await bus.cluster.partitions() if isinstance(bus, KafkaBus) else {}
+    except BusError as error:
+        raise RefusedError(no_bus(url, error)) from None
+    finally:
+        await bus.close()
+    return any(topic.name in there for topic in TOPICS)
+
+
+async def allow_move(installation: Installation, home: Home) -> None:
+    """Raises RefusedError when this folder ran on another bus that still holds what nobody has read."""
+    before = home.note(BUS)
+    here = {"url": installation.events_url, "prefix": installation.topic_prefix}
+    if before is None or before["settled"] or {name: before[name] for name in here} == here:
+        return
+    bus = open_bus(before["url"], prefix=before["prefix"])
+    try:
+        left = sum([await bus.lag(group, topics) for group, topics in before["groups"].items()])
+    except BusError:
+        left = None
+    finally:
+        await bus.close()
+    if left != 0:
+        what = "may still hold events" if left is None else f"still holds {left} events"
+        raise RefusedError(
+            f"the bus this folder ran on {what} nobody has read: start once more with EVENTS_URL={before['url']} "
+            "and stop it with Ctrl-C, or choose another data folder with --data"
+        )
+
+
+def remember_bus(system: System, home: Home, *, settled: bool) -> None:
+    """Notes where the events of this folder are; `settled`: none of them is still on its way."""
+    groups = {consumer.name: list(consumer.topics) for consumer in system.consumers()}
+    url, prefix = system.installation.events_url, system.installation.topic_prefix
+    home.remember(BUS, {"url": url, "prefix": prefix, "groups": groups, "settled": settled})

@@ -1,0 +1,105 @@
+"""What staff do about one invoice or customer: pay, hold, release; and the kill switch."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from remit_local.cli import app, given
+from remit_local.client import Remit
+from remit_local.console import say
+from remit_local.errors import RefusedError
+from remit_service.money import from_minor, parse_amount
+
+Invoice = Annotated[str, typer.Argument(metavar="INVOICE", help="Its number or id.")]
+Subject = Annotated[str, typer.Argument(metavar="INVOICE|CUSTOMER", help="An invoice's number, or a customer's id.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept.")]
+Until = Annotated[
+    datetime | None, typer.Option("--until", formats=["%Y-%m-%d"], metavar="DATE", help="Its last day, inclusive.")
+]
+
+
+@app.command()
+def pay(
+    ctx: typer.Context,
+    invoice: Invoice,
+    amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="In the invoice's currency, as 120.00.")],
+    ref: Annotated[str, typer.Option("--ref", help="The payment's reference; the same one counts once, for ever.")],
+    on: Annotated[
+        datetime | None,
+        typer.Option("--on", formats=["%Y-%m-%d"], metavar="DATE", help="Day of payment (default: today there)."),
+    ] = None,
+) -> None:
+    """Record a payment of an invoice; the chasing of what it pays stops at once."""
+    with Remit.of(given(ctx).folder) as remit:
+        found = remit.need_invoice(invoice)
+        currency = found["currency"]
+        try:
+            minor = parse_amount(amount, currency)
+        except ValueError as error:
+            raise RefusedError(f"AMOUNT: {error}") from None
+        body = {"invoice_id": found["id"], "amount_minor": minor, "currency": currency, "reference": ref}
+        if on:
+            body["received_on"] = on.date().isoformat()
+        payment = remit.post("invoice-svc", "/v1/payments", body)
+    for part in payment["allocations"]:
+        left = money(part["balance_minor"], currency)
+        say(f"{money(part['amount_minor'], currency)} put to {part['invoice_number']}; {left} is still owed on it.")
+    if payment["credit_minor"]:
+        say(f"{money(payment['credit_minor'], currency)} stays as credit on account.")
+
+
+@app.command()
+def hold(ctx: typer.Context, subject: Subject, reason: Reason, until: Until = None) -> None:
+    """Leave an invoice or a whole customer alone, until a day or until released."""
+    body: dict[str, Any] = {"reason": reason}
+    if until:
+        body["until"] = until.date().isoformat()
+    with Remit.of(given(ctx).folder) as remit:
+        name, path = subject_path(remit, subject)
+        remit.post("invoice-svc", f"{path}/hold", body)
+    ends = f"through {until:%Y-%m-%d}" if until else "until it is released"
+    say(f"{name} is on hold {ends}.")
+
+
+@app.command()
+def release(ctx: typer.Context, subject: Subject, reason: Reason = "released by staff") -> None:
+    """End a hold; what fell due meanwhile follows the policy's catch-up rule."""
+    with Remit.of(given(ctx).folder) as remit:
+        name, path = subject_path(remit, subject)
+        remit.post("invoice-svc", f"{path}/release", {"reason": reason})
+    say(f"{name} is followed up again.")
+
+
+@app.command()
+def automation(
+    ctx: typer.Context,
+    switch: Annotated[str | None, typer.Argument(metavar="on|off", help="Without it, says how it stands.")] = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept.")] = "by staff",
+) -> None:
+    """The kill switch: off, nothing leaves at all, invoices and demands included."""
+    if switch not in (None, "on", "off"):
+        raise RefusedError(f"{switch}: say on or off")
+    with Remit.of(given(ctx).folder) as remit:
+        if switch is None:
+            state = remit.get("scheduler-svc", "/v1/automation")
+        else:
+            state = remit.call("scheduler-svc", "PUT", "/v1/automation", json={"on": switch == "on", "reason": reason})
+    because = f" ({state['reason']})" if state.get("reason") else ""
+    say(f"Automation is {'on' if state['on'] else 'off: nothing leaves'}{because}.")
+
+
+def subject_path(remit: Remit, subject: str) -> tuple[str, str]:
+    """What is meant, in words, and its path: an invoice first, then a customer. Raises RefusedError."""
+    if invoice := remit.invoice(subject):
+        return f"Invoice {invoice['number']}", f"/v1/invoices/{invoice['id']}"
+    if customer := remit.customer(subject):
+        return f"Customer {customer['external_id']}", f"/v1/customers/{customer['id']}"
+    raise RefusedError(f"there is no invoice or customer {subject}: give a number, an external id or an id")
+
+
+def money(minor: int, currency: str) -> str:
+    """`1,234.50 EUR`."""
+    return f"{from_minor(minor, currency):,} {currency}"

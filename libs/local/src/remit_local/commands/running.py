@@ -1,0 +1,148 @@
+"""`remit run`: everything on this machine, from an empty folder or where it stopped."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import redirect_stderr
+from datetime import datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from remit_local.cli import app, given
+from remit_local.client import Remit
+from remit_local.commands.importing import (
+    CommaOption,
+    DateOption,
+    IgnoreOption,
+    MapOption,
+    imported,
+    read_options,
+    tell,
+)
+from remit_local.console import complain, err, out, say
+from remit_local.errors import RefusedError
+from remit_local.home import OWN_LEDGER, Addresses, Home, data_folder
+from remit_local.ledger import Ledger
+
+if TYPE_CHECKING:
+    from remit_local.installation import Installation
+
+KIND = "installation"
+
+
+@app.command("run")
+def run_all(
+    ctx: typer.Context,
+    invoices: Annotated[
+        Path | None,
+        typer.Option("--invoices", metavar="FILE.csv", help="Follow up your own ledger, in a data folder of its own."),
+    ] = None,
+    sample: Annotated[bool, typer.Option(help="On the first start, play the shipped sample's last 45 days.")] = True,
+    processes: Annotated[bool, typer.Option("--processes", help="Each service in a process of its own.")] = False,
+    host: Annotated[str | None, typer.Option("--host", help="Listen there (default 127.0.0.1, or HOST).")] = None,
+    port: Annotated[
+        int | None, typer.Option("--port", min=1, max=65532, help="First of four ports (default 8001, or REMIT_PORT).")
+    ] = None,
+    mapping: MapOption = None,
+    ignore_unknown: IgnoreOption = False,
+    date_format: DateOption = None,
+    decimal_comma: CommaOption = False,
+) -> None:
+    """Start PostgreSQL, the four services and a local mailbox here; Ctrl-C stops all of it cleanly."""
+    from remit_local.ledger_csv import read_ledger
+
+    ledger = None
+    if invoices:
+        ledger = read_ledger(invoices, read_options(mapping, ignore_unknown, date_format, decimal_comma))
+    folder = data_folder(given(ctx).data, default=OWN_LEDGER if invoices else data_folder(None))
+    home = Home(folder).make()
+    home.lock()
+    first = home.note(KIND) is None
+    if first:
+        home.remember(KIND, {"sample": sample and ledger is None})
+    _run(home, Addresses.from_environment(host, port), processes, ledger)
+    say("Stopped.")
+
+
+def _run(home: Home, addresses: Addresses, processes: bool, ledger: Ledger | None) -> None:
+    import uvloop
+
+    from remit_local.postgres import EmbeddedPostgres
+    from remit_local.running import Plan, Told, run
+
+    plan = Plan(addresses, sample=bool(home.note(KIND)["sample"]), processes=processes)
+    log = (home.folder / "remit.log").open("a", encoding="utf-8")
+    with log, _Bar() as bar:
+        _configure_logs(log)
+        try:
+            server = EmbeddedPostgres(home.postgres).start()
+        except OSError as error:
+            raise RefusedError(str(error)) from None
+        try:
+            told = Told(bar.passed, _teller(home, addresses, ledger, bar.close))
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(run(plan, home, server, told))
+        finally:
+            server.stop()
+
+
+def _teller(
+    home: Home, addresses: Addresses, ledger: Ledger | None, first: Callable[[], None]
+) -> Callable[[Installation], None]:
+    def ready(_installation: Installation) -> None:
+        from remit_local.overview import overview
+
+        first()
+        try:
+            with Remit.of(home.folder) as remit:
+                if ledger is not None:
+                    tell(ledger, imported(remit, ledger, dry_run=False), dry_run=False)
+                overview(remit, home, addresses.urls())
+        except RefusedError as error:  # what is up stays up
+            complain(str(error))
+        out.file.flush()
+
+    return ready
+
+
+class _Bar:
+    """The progress bar of the time-lapse, in simulated days; shown once there is something to play."""
+
+    def __init__(self) -> None:
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:.0f}%"),
+            TimeElapsedColumn(),
+        )
+        self._progress = Progress(*columns, console=err, transient=True)
+        self._task = self._progress.add_task("Playing the sample's last 45 days", total=None, visible=False)
+
+    def __enter__(self) -> _Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._progress.stop()
+
+    def passed(self, begin: datetime, at: datetime, end: datetime) -> None:
+        share = (at - begin) / (end - begin)
+        self._progress.update(self._task, completed=100 * share, total=100, visible=True, description=f"{at:%Y-%m-%d}")
+
+
+def _configure_logs(file: IO[str]) -> None:
+    """JSON lines into a file of the data folder, so that the terminal stays readable."""
+    import os
+
+    from remit_service import logs, telemetry
+
+    with redirect_stderr(file):
+        logs.configure((os.environ.get("LOG_LEVEL") or "info").lower())
+    telemetry.configure("remit", os.environ.get("OTLP_ENDPOINT") or None)

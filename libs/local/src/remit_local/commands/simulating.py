@@ -1,0 +1,206 @@
+"""`remit simulate`: a ledger in time-lapse, and what would have been sent, decided and escalated."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from remit_local.cli import app
+from remit_local.commands.importing import (
+    CommaOption,
+    DateOption,
+    IgnoreOption,
+    LedgerFile,
+    MapOption,
+    read_options,
+    tell_notices,
+    tell_problems,
+)
+from remit_local.console import complain, err, row, say, show, table
+from remit_local.errors import RefusedError
+from remit_local.ledger_csv import read_ledger
+
+SOME_REJECTED = 3
+Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DATE")]
+
+
+@app.command()
+def simulate(
+    file: LedgerFile,
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the result goes.")],
+    until: Annotated[
+        datetime | None,
+        typer.Option("--until", formats=["%Y-%m-%d"], metavar="DATE", help="Last day (default: the last thing due)."),
+    ] = None,
+    first: Annotated[
+        datetime | None,
+        typer.Option("--from", formats=["%Y-%m-%d"], metavar="DATE", help="Older invoices enter then as old debt."),
+    ] = None,
+    policy: Annotated[
+        Path | None, typer.Option("--policy", metavar="FILE.yaml", help="A follow-up policy for every customer.")
+    ] = None,
+    ladder: Annotated[
+        str | None, typer.Option("--ladder", metavar="FILE.yaml|none", help="An escalation ladder, or none at all.")
+    ] = None,
+    approve: Annotated[
+        str, typer.Option("--approve", metavar="auto|never", help="Approvals: given at once, or never.")
+    ] = "auto",
+    keep: Annotated[
+        Path | None, typer.Option("--keep", metavar="DIR", help="Keep databases and mailbox in this new folder.")
+    ] = None,
+    mapping: MapOption = None,
+    ignore_unknown: IgnoreOption = False,
+    date_format: DateOption = None,
+    decimal_comma: CommaOption = False,
+) -> None:
+    """Play a ledger through the very same services on a throwaway database; nothing leaves this machine.
+
+    Writes messages.csv, decisions.csv, escalations.csv, summary.json and chart.html to DIR. Dates are UTC days.
+    Exit codes: 0 all rows taken, 3 some rejected, 2 unusable.
+    """
+    from remit_local.simulation import Scenario
+
+    _quiet_logs()
+    ledger = read_ledger(file, read_options(mapping, ignore_unknown, date_format, decimal_comma))
+    tell_notices(ledger)
+    escalate, parsed = read_ladder(ladder)
+    if approve not in ("auto", "never"):
+        raise RefusedError(f"--approve {approve}: say auto or never")
+    scenario = Scenario(
+        rows=ledger.accepted,
+        first=_day(first),
+        until=_day(until),
+        policy=read_policy(policy),
+        ladder=parsed,
+        escalate=escalate,
+        approve=approve == "auto",
+    )
+    if not scenario.rows:
+        tell_problems(ledger, None)
+        raise RefusedError(f"{file} has no row that can be taken")
+    _make(out)
+    simulated = _play(scenario, keep)
+    write(out, simulated, file.name)
+    for one, reason in simulated.refused:
+        complain(f"{one.kind.name.lower()} of {one.key} was refused: {reason}")
+    say(f"In {out}: messages.csv, decisions.csv, escalations.csv, summary.json, chart.html")
+    tell_problems(ledger, out)
+    if ledger.problems or simulated.refused:
+        raise typer.Exit(SOME_REJECTED)
+
+
+def read_policy(path: Path | None) -> Any:
+    """The policy in a file; raises RefusedError naming the line."""
+    if path is None:
+        return None
+    from scheduler_svc.policy_file import PolicyFileError, read
+
+    try:
+        return read(_text(path))
+    except PolicyFileError as error:
+        raise RefusedError(f"{path}: {error}") from None
+
+
+def read_ladder(given: str | None) -> tuple[bool, Any]:
+    """Whether anybody is escalated, and the ladder's key and body when a file was given; raises RefusedError."""
+    if given is None or given == "none":
+        return given is None, None
+    from escalation_svc.ladder_file import LadderFileError, read
+
+    path = Path(given)
+    try:
+        body = read(_text(path))
+    except LadderFileError as error:
+        raise RefusedError(f"{path}: {error}") from None
+    return True, (body.key or "ladder", body)
+
+
+def write(out: Path, simulated: Any, name: str) -> None:
+    """The five files and the summary table."""
+    from remit_local.chart import write_chart
+    from remit_local.figures import figures
+    from remit_local.outputs import write_decisions, write_escalations, write_messages
+
+    found = simulated.harvest
+    write_messages(out / "messages.csv", found.messages)
+    write_decisions(out / "decisions.csv", found.decisions)
+    write_escalations(out / "escalations.csv", found.rungs)
+    result = figures(found.settlements, found.messages, found.decisions, found.rungs, simulated.ended.date())
+    (out / "summary.json").write_text(json.dumps(result.summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_chart(out / "chart.html", result, f"Simulation of {name}")
+    _tell(result.summary)
+
+
+def _tell(summary: dict[str, Any]) -> None:
+    facts = table("", "", title=f"{summary['from']} to {summary['until']}")
+    for name in ("customers", "invoices", "disputed", "paid", "paid_late", "mean_days_to_pay", "mean_days_late"):
+        row(facts, name.replace("_", " "), summary[name])
+    row(facts, "messages", f"{summary['messages']:,} in {summary['contacts']:,} follow-up contacts")
+    for group in ("messages_by_stage", "messages_by_step", "decisions_by_outcome", "escalations_by_rung"):
+        listed = ", ".join(f"{name} {count:,}" for name, count in summary[group].items())
+        row(facts, group.replace("_", " "), listed or "none")
+    show(facts)
+
+
+def _play(scenario: Any, keep: Path | None) -> Any:
+    import uvloop
+
+    from remit_local.simulation import simulate as play
+    from remit_local.simulation import throwaway
+
+    agenda = scenario.agenda()
+    first, last = agenda.next_at(), agenda.last_at()
+    if first is None or last is None:
+        raise RefusedError("nothing happens in this ledger from that day on: there is no invoice to follow")
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("days"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=err, transient=True) as progress, throwaway(keep) as (home, server):
+        end = min(filter(None, (scenario.until, last.date())))
+        bar = progress.add_task("Simulating", total=max((end - first.date()).days, 1))
+
+        def passed(at: datetime) -> None:
+            day = (at - first).days
+            progress.update(bar, completed=day, description=f"{at:%Y-%m-%d}")
+            if day > (progress.tasks[0].total or 0):
+                progress.update(bar, total=day)
+
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(play(scenario, home, server, passed))
+
+
+def _day(given: datetime | None) -> date | None:
+    return given.date() if given else None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RefusedError(f"{path} cannot be read: {error}") from None
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RefusedError(f"{folder} cannot be made: {error.strerror}") from None
+
+
+def _quiet_logs() -> None:
+    """Only what went wrong, and not between the lines of the progress bar."""
+    with contextlib.suppress(AttributeError):
+        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))

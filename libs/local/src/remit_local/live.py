@@ -1,0 +1,147 @@
+"""The four services live: four servers and their background loops in this process, or a process for each."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from remit_local.errors import RefusedError
+from remit_local.home import SERVICES, Addresses, variable
+from remit_local.installation import Installation, package_of
+from remit_local.system import System
+from remit_service import serving
+
+READY_SECONDS = 30.0
+STOP_SECONDS = 40.0
+
+Ready = Callable[[], Coroutine[Any, Any, None]]
+
+
+def claim_ports(addresses: Addresses) -> dict[str, socket.socket]:
+    """The four listening sockets; raises RefusedError naming the port that is taken and the way out."""
+    bound: dict[str, socket.socket] = {}
+    for name in SERVICES:
+        port = addresses.ports[name]
+        try:
+            bound[name] = serving.listen(addresses.host, port)
+        except OSError:
+            for one in bound.values():
+                one.close()
+            raise RefusedError(
+                f"port {port} on {addresses.host} is in use ({name} listens there): stop what uses it, or choose "
+                f"another with --port or REMIT_PORT (the first of four), or {variable(name)}_PORT"
+            ) from None
+    return bound
+
+
+async def run_here(system: System, bound: dict[str, socket.socket], stop: asyncio.Event, ready: Ready) -> None:
+    """Serves and works in this process until `stop`, then drains."""
+    jobs = [
+        asyncio.create_task(serving.serve(service.app, bound[name], stop, grace=10))
+        for name, service in system.services.items()
+    ]
+    jobs.append(asyncio.create_task(system.run(stop)))
+    await _until_stopped(jobs, stop, ready)
+
+
+async def run_apart(installation: Installation, folder: Path, stop: asyncio.Event, ready: Ready) -> None:
+    """A process per service (`python -m invoice_svc run`) until `stop`; one that ends by itself is started again."""
+    logs = folder / "logs"
+    logs.mkdir(exist_ok=True)
+    jobs = [asyncio.create_task(_keep_running(installation, name, logs / f"{name}.log", stop)) for name in SERVICES]
+
+    async def all_ready() -> None:
+        await wait_ready(installation.addresses.urls())
+        await ready()
+
+    await _until_stopped(jobs, stop, all_ready)
+
+
+async def wait_ready(urls: dict[str, str], seconds: float = READY_SECONDS) -> None:
+    """Until every /readyz answers 200; raises RefusedError naming those that do not."""
+    waiting = dict(urls)
+    async with httpx.AsyncClient(trust_env=False, timeout=2) as client:
+        try:
+            async with asyncio.timeout(seconds):
+                while waiting:
+                    for name in list(waiting):
+                        if await _is_ready(client, waiting[name]):
+                            del waiting[name]
+                    await asyncio.sleep(0.1 if waiting else 0)
+        except TimeoutError:
+            raise RefusedError(f"not ready after {seconds:.0f} s: {', '.join(waiting)}; their logs say why") from None
+
+
+async def _is_ready(client: httpx.AsyncClient, url: str) -> bool:
+    try:
+        return (await client.get(f"{url}/readyz")).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+async def _until_stopped(jobs: Sequence[asyncio.Task[None]], stop: asyncio.Event, ready: Ready) -> None:
+    """Tells that all is ready, waits for `stop`, and sees every job to its end; a job's failure stops the others."""
+    starting = asyncio.create_task(ready())
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait([*jobs, stopping], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stop.set()
+        for extra in (starting, stopping):
+            if not extra.done():
+                extra.cancel()
+        results = await asyncio.gather(*jobs, starting, stopping, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+
+
+async def _keep_running(installation: Installation, name: str, log: Path, stop: asyncio.Event) -> None:
+    pause = 0.5
+    while not stop.is_set():
+        code = await _run_once(installation, name, log, stop)
+        if stop.is_set():
+            return
+        if code == 2:
+            raise RefusedError(f"{name} cannot work as configured; {log} says why")
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, 10)
+
+
+async def _run_once(installation: Installation, name: str, log: Path, stop: asyncio.Event) -> int:
+    """One life of a service's process; SIGTERM when `stop` is set, SIGKILL when it does not end by itself."""
+    environment = os.environ | installation.environment(name)
+    with log.open("ab") as output:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            package_of(name),
+            "run",
+            env=environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # a Ctrl-C reaches this process alone, which then ends its children in order
+        )
+        (log.parent / f"{name}.pid").write_text(str(process.pid))
+        ended, stopping = asyncio.create_task(process.wait()), asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait([ended, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if not ended.done():
+                process.send_signal(signal.SIGTERM)
+                _, late = await asyncio.wait([ended], timeout=STOP_SECONDS)
+                if late:
+                    process.kill()
+            return await ended
+        finally:
+            stopping.cancel()
+            if process.returncode is None:
+                process.kill()

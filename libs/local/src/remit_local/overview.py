@@ -1,0 +1,141 @@
+"""What `remit run` shows once all is up: sent to whom and why, planned next, where to look, what to try."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from remit_local.client import Remit
+from remit_local.commands.acting import money
+from remit_local.console import row, say, show, table
+from remit_local.home import DEFAULT, SERVICES, Home
+from remit_local.sentences import moment
+
+SENT_SHOWN = 14
+PLANNED_SHOWN = 8
+PLANNED_DAYS = 14
+
+
+def overview(remit: Remit, home: Home, urls: dict[str, str]) -> None:
+    """The whole of it."""
+    _tell_sent(remit)
+    _tell_planned(remit)
+    _tell_waiting(remit)
+    say(f"Mailbox: {shown(home.mailbox)} (.eml files; SMS as .sms.txt and letters as .letter.pdf beside them)")
+    docs = ", ".join(f"{urls[name]}/docs ({name.removesuffix('-svc')})" for name in SERVICES)
+    say(f"API docs: {docs}")
+    say()
+    say("Try next:")
+    for command in suggestions(remit, home, urls):
+        say(f"  {command}")
+    say()
+    say("Remit is running. Ctrl-C stops it; starting it again goes on where it was.")
+
+
+def _tell_sent(remit: Remit) -> None:
+    newest = list(islice(remit.pages("notifier-svc", "/v1/deliveries", status="sent", newest_first=True), 1000))
+    if not newest:
+        say("Nothing has been sent yet.")
+        return
+    count = f"{len(newest)}" if len(newest) < 1000 else "more than 1,000"
+    latest = f", the latest {SENT_SHOWN}" if len(newest) > SENT_SHOWN else ""
+    sent = table("when (UTC)", "to", "by", "message", "why", title=f"Sent: {count} messages{latest}")
+    for one in reversed(newest[:SENT_SHOWN]):
+        at = f"{datetime.fromisoformat(one['sent_at']):%a %Y-%m-%d %H:%M}"
+        row(sent, at, one["customer_name"], one["channel"], one["subject"], why_sent(one))
+    show(sent)
+    say()
+
+
+def why_sent(delivery: dict[str, Any]) -> str:
+    """In a few words: which step, and how far each invoice is from its due date."""
+    if delivery["stage"] == "invoice":
+        return "issued"
+    if delivery["stage"] == "thanks":
+        return "paid in full"
+    items = ", ".join(f"{item['number']} {_distance(item['days_overdue'])}" for item in delivery["items"][:3])
+    more = f" and {len(delivery['items']) - 3} more" if len(delivery["items"]) > 3 else ""
+    return f"step {delivery['step']}: {items}{more}"
+
+
+def _distance(days: int) -> str:
+    if days == 0:
+        return "is due today"
+    count = "1 day" if abs(days) == 1 else f"{abs(days)} days"
+    return f"is {count} overdue" if days > 0 else f"is due in {count}"
+
+
+def _tell_planned(remit: Remit) -> None:
+    until = (datetime.now(UTC) + timedelta(days=PLANNED_DAYS)).isoformat()
+    planned = list(islice(remit.pages("scheduler-svc", "/v1/plans", until=until), 500))
+    if not planned:
+        say(f"Nothing is planned for the next {PLANNED_DAYS} days.")
+        return
+    first = datetime.fromisoformat(planned[0]["at"])
+    if first > datetime.now(UTC) + timedelta(minutes=5):
+        say(f"Nothing may be sent right now; the next message leaves {moment(planned[0]['at'], None)}.")
+    rows = table("when (UTC)", "to", "by", "step", "about", title=f"Planned: {len(planned)} in {PLANNED_DAYS} days")
+    for one in planned[:PLANNED_SHOWN]:
+        about = ", ".join(
+            f"{item['number']} {money(item['amount_minor'], item['currency'])}" for item in one["items"][:3]
+        )
+        at = f"{datetime.fromisoformat(one['at']):%a %Y-%m-%d %H:%M}"
+        row(rows, at, one["customer_name"], ", ".join(one["channels"]), one["step"], about)
+    show(rows)
+    say()
+
+
+def _tell_waiting(remit: Remit) -> None:
+    for one in remit.pages("escalation-svc", "/v1/approvals", status="pending"):
+        owed = money(one["balance_minor"], one["currency"])
+        say(
+            f"Waits for your approval: {one['rung']} for {one['invoice_number']} of {one['customer_name']}, {owed}, "
+            f"{one['days_overdue']} days overdue after {one['reminders_sent']} reminders"
+        )
+
+
+def suggestions(remit: Remit, home: Home, urls: dict[str, str]) -> list[str]:
+    """Five commands that work as printed here and now."""
+    remit_ = program(home)
+    overdue = list(islice(remit.pages("invoice-svc", "/v1/invoices", status="open", overdue=True), 20))
+    some = overdue or list(islice(remit.pages("invoice-svc", "/v1/invoices", status="open"), 20))
+    waiting = next(remit.pages("escalation-svc", "/v1/approvals", status="pending"), None)
+    number = waiting["invoice_number"] if waiting else some[0]["number"] if some else None
+    commands = [f"{remit_} plan --days {PLANNED_DAYS} --render out/plan"]
+    if number:
+        commands.append(f"{remit_} why {shlex.quote(number)}")
+    commands.append(f"{remit_} approvals")
+    other = next((one for one in some if one["number"] != number), None)
+    if other:
+        amount = money(other["balance_minor"], other["currency"]).split()[0].replace(",", "")
+        commands.append(f"{remit_} pay {shlex.quote(other['number'])} {amount} --ref bank-1")
+    key = shlex.quote(str(shown(home.key_file)))
+    commands.append(f"curl -H \"Authorization: Bearer $(cat {key})\" '{urls['invoice-svc']}/v1/invoices?overdue=true'")
+    return commands
+
+
+def program(home: Home) -> str:
+    """How this very command is called from here, for this data folder."""
+    called = Path(sys.argv[0])
+    if called.name != "remit":
+        name = f"{shlex.quote(sys.executable)} -m remit_local"
+    else:
+        found = shutil.which("remit")
+        name = "remit" if found and Path(found).resolve() == called.resolve() else shlex.quote(str(shown(called)))
+    if home.folder == Path(os.environ.get("REMIT_DATA") or DEFAULT).resolve():
+        return name
+    return f"{name} --data {shlex.quote(str(shown(home.folder)))}"
+
+
+def shown(path: Path) -> Path:
+    """A path relative to the working directory where it lies below it."""
+    try:
+        return path.absolute().relative_to(Path.cwd())
+    except ValueError:
+        return path

@@ -1,0 +1,108 @@
+"""What `remit run` does, from an empty folder to a running system, and again after every stop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from remit_local.bootstrap import ensure_key
+from remit_local.bus_choice import allow_move, remember_bus, with_topic_prefix
+from remit_local.home import Addresses, Home
+from remit_local.installation import Installation
+from remit_local.live import claim_ports, run_apart, run_here
+from remit_local.postgres import EmbeddedPostgres
+from remit_local.sample_lapse import play_sample
+from remit_local.system import System, prepare
+from remit_service import serving
+from remit_service.clock import WallClock
+
+OWN_SELLER = {"name": "Your company", "country": "DE", "language": "en"}
+"""Of an installation without the sample, until `remit seller set` says more."""
+
+RUNNING = "running"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run: with the sample or without, in one process or four."""
+
+    addresses: Addresses
+    sample: bool
+    processes: bool = False
+
+
+@dataclass(frozen=True)
+class Told:
+    """How the user hears of it: `passed` (begin, instant, end) while the sample plays, `ready` when all is up."""
+
+    passed: Callable[[datetime, datetime, datetime], None]
+    ready: Callable[[Installation], None]
+
+
+async def run(plan: Plan, home: Home, server: EmbeddedPostgres, told: Told) -> None:
+    """Runs until SIGTERM or SIGINT. Raises RefusedError when it cannot work as configured."""
+    stop = asyncio.Event()
+    bound = claim_ports(plan.addresses)
+    try:
+        with serving.stopped_by_signals(stop):
+            installation = await installed(plan.addresses, home, server)
+            await prepare(installation, server)
+            await _first_things(plan, installation, home, told, stop)
+            if not stop.is_set():
+                await _live(plan, installation, home, bound, told, stop)
+    finally:
+        for one in bound.values():
+            one.close()
+
+
+async def installed(addresses: Addresses, home: Home, server: EmbeddedPostgres) -> Installation:
+    """The installation in a data folder; its bus by EVENTS_URL, else in its own database."""
+    installation = Installation.on(
+        server,
+        addresses=addresses,
+        service_key=os.environ.get("SERVICE_KEY") or home.secret("service-key"),
+        mailbox=Path(os.environ.get("MAILBOX_FOLDER") or home.mailbox),
+        events_url=os.environ.get("EVENTS_URL") or None,
+    )
+    installation = await with_topic_prefix(installation, home)
+    await allow_move(installation, home)
+    return installation
+
+
+async def _first_things(plan: Plan, installation: Installation, home: Home, told: Told, stop: asyncio.Event) -> None:
+    """The sample's past, or at least a seller with a key; nothing on a later start."""
+    if plan.sample:
+        await play_sample(installation, home, told.passed, stop)
+        return
+    system = await System.build(installation, WallClock(), in_process=True)
+    async with system:
+        await ensure_key(system.services["invoice-svc"], home, OWN_SELLER)
+
+
+async def _live(
+    plan: Plan,
+    installation: Installation,
+    home: Home,
+    bound: dict[str, socket.socket],
+    told: Told,
+    stop: asyncio.Event,
+) -> None:
+    async def ready() -> None:
+        home.remember(RUNNING, {"urls": plan.addresses.urls(), "pid": os.getpid()})
+        await asyncio.to_thread(told.ready, installation)
+
+    if plan.processes:
+        for one in bound.values():
+            one.close()
+        await run_apart(installation, home.folder, stop, ready)
+        return
+    system = await System.build(installation, WallClock(), in_process=False)
+    async with system:
+        remember_bus(system, home, settled=False)
+        await run_here(system, bound, stop, ready)
+        remember_bus(system, home, settled=not await system.unsettled())
