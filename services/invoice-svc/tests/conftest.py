@@ -45,9 +45,9 @@ class World:
         assert answer.status_code == status, answer.text
         return answer.json()
 
-    async def get(self, path: str, status: int = 200, **params: Any) -> Any:
+    async def get(self, path: str, expected: int = 200, **params: Any) -> Any:
         answer = await self.client.get(path, params=params or None)
-        assert answer.status_code == status, answer.text
+        assert answer.status_code == expected, answer.text
         return answer.json()
 
     async def customer(self, **given: Any) -> Any:

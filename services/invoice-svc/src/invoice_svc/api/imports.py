@@ -42,7 +42,7 @@ class RowOut(BaseModel):
     )  # fmt: skip
     line: int
     status: Literal["created", "changed", "unchanged", "conflict", "rejected"]
-    invoice_number: str | None
+    invoice_number: str | None = None
     changes: list[dict[str, Any]]
     conflicts: list[dict[str, Any]]
     notes: list[str]

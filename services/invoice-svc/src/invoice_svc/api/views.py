@@ -29,16 +29,16 @@ class SellerOut(BaseModel):
     name: str
     country: str
     language: str
-    address: str | None
-    sender_email: str | None
-    reply_to: str | None
-    phone: str | None
-    sms_from: str | None
-    iban: str | None
-    bic: str | None
-    bank_name: str | None
-    payment_link: str | None
-    account_manager: str | None
+    address: str | None = None
+    sender_email: str | None = None
+    reply_to: str | None = None
+    phone: str | None = None
+    sms_from: str | None = None
+    iban: str | None = None
+    bic: str | None = None
+    bank_name: str | None = None
+    payment_link: str | None = None
+    account_manager: str | None = None
     thank_you: bool
     send_invoices: bool
     version: int
@@ -99,20 +99,20 @@ class InvoiceOut(BaseModel):
     model_config = shown(**ex.INVOICE_STATE, paid_minor=0, created_at=ex.AT, updated_at=ex.AT)
     id: UUID
     customer_id: UUID
-    number: str | None
-    external_id: str | None
+    number: str | None = None
+    external_id: str | None = None
     status: Literal["draft", "issued", "partly_paid", "paid", "void"]
     currency: str
     total_minor: int
     balance_minor: int
     paid_minor: int
     disputed_minor: int
-    issue_date: date | None
-    due_date: date | None
-    issued_at: datetime | None
-    policy_key: str | None
-    hold: Hold | None
-    promise: Promise | None
+    issue_date: date | None = None
+    due_date: date | None = None
+    issued_at: datetime | None = None
+    policy_key: str | None = None
+    hold: Hold | None = None
+    promise: Promise | None = None
     promises_broken: int
     payment_in_flight: bool = False
     version: int
@@ -177,15 +177,15 @@ class PaymentOut(BaseModel):
     customer_id: UUID
     provider: str
     reference: str
-    external_id: str | None
+    external_id: str | None = None
     currency: str
     amount_minor: int
     credit_minor: int
     received_on: date
     status: Literal["received", "reversed"]
     allocations: list[AllocationOut]
-    reversed_on: date | None
-    reversal_reason: str | None
+    reversed_on: date | None = None
+    reversal_reason: str | None = None
     created_at: datetime
 
     @classmethod
@@ -230,11 +230,11 @@ class DisputeOut(BaseModel):
     amount_minor: int
     whole: bool
     reason: str
-    deadline: date | None
+    deadline: date | None = None
     status: Literal["open", "resolved"]
-    outcome: str | None
+    outcome: str | None = None
     opened_at: datetime
-    resolved_at: datetime | None
+    resolved_at: datetime | None = None
 
     @classmethod
     def of(cls, one: Dispute) -> DisputeOut:
@@ -265,7 +265,7 @@ class PromiseOut(BaseModel):
     status: Literal["running", "kept", "partly_kept", "broken", "replaced", "cancelled"]
     paid_minor: int
     made_at: datetime
-    closed_at: datetime | None
+    closed_at: datetime | None = None
 
     @classmethod
     def of(cls, row: dict[str, Any]) -> PromiseOut:
@@ -291,8 +291,8 @@ class ImportOut(BaseModel):
     dry_run: bool
     live: bool
     created_at: datetime
-    finished_at: datetime | None
-    summary: dict[str, Any] | None
+    finished_at: datetime | None = None
+    summary: dict[str, Any] | None = None
 
     @classmethod
     def of(cls, run: ImportRun) -> ImportOut:
