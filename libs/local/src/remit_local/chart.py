@@ -7,10 +7,9 @@ from datetime import date, timedelta
 from html import escape
 from pathlib import Path
 
-from remit_service.money import exponent
-
 from remit_local.figures import FOLLOW_UP, Figures, StepFigures
 from remit_local.svg import area, line, rect, short, text, ticks
+from remit_service.money import exponent
 
 WIDTH, HEIGHT = 620, 340
 LEFT, RIGHT, TOP, BOTTOM = 46, 14, 16, 34
@@ -91,7 +90,7 @@ def _key(css: str, name: str) -> str:
 
 
 def _row_height(steps: tuple[StepFigures, ...]) -> float:
-    return min(34.0, (HEIGHT - TOP - BOTTOM) / max(len(steps), 1))
+    return min(46.0, (HEIGHT - TOP - BOTTOM) / max(len(steps), 1))
 
 
 def _messages(figures: Figures) -> str:

@@ -91,6 +91,8 @@ def _sent(inputs: Inputs) -> str:
 
 def _planned(inputs: Inputs) -> str:
     """The day a step goes by its offset, and what moved it there."""
+    if "offset" not in inputs or "due_date" not in inputs:
+        return f"it is planned for {day(inputs.get('planned_on'))}"
     offset = int(inputs["offset"])
     where = (
         "on the due date" if offset == 0 else f"{days(abs(offset))} {'after' if offset > 0 else 'before'} the due date"
