@@ -30,6 +30,8 @@ def _single_line(text: str) -> str:
 
 
 def _multi_line(text: str) -> str:
+    if text.isprintable():  # one fast call that clears nearly every text
+        return text
     if any(unicodedata.category(char) in ("Cc", "Cs") and char not in "\t\n\r" for char in text):
         raise PydanticCustomError("control_character", "The text holds a control character; remove it.")
     return text

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from invoice_svc.bulk import among
+from invoice_svc.bulk import among, records
 from invoice_svc.customers import held
 from invoice_svc.invoices import Invoice
 from invoice_svc.tables import customer, invoice
@@ -22,17 +23,16 @@ _STATES = (
 
 
 async def states(session: AsyncSession, seller_id: UUID | None, invoice_ids: Sequence[UUID]) -> list[dict[str, Any]]:
-    """InvoiceState of each as JSON values, with the hold on its customer beside it as `customer_hold`.
+    """InvoiceState of each by field, with the hold on its customer beside it as `customer_hold`.
 
     Unknown ids, drafts and, with `seller_id`, other sellers' invoices are left out.
     """
     statement = _STATES.where(among(invoice.c.id, invoice_ids))
     if seller_id is not None:
         statement = statement.where(invoice.c.seller_id == seller_id)
-    return [_state(dict(row)) for row in (await session.execute(statement)).mappings()]
+    return records(_state, await session.execute(statement))
 
 
-def _state(row: dict[str, Any]) -> dict[str, Any]:
-    hold = held(row.pop("their_reason"), row.pop("their_until"))
-    state = Invoice(**row).state().model_dump()
-    return state | {"customer_hold": hold.model_dump() if hold else None}
+def _state(their_reason: str | None, their_until: date | None, **row: Any) -> dict[str, Any]:
+    hold = held(their_reason, their_until)
+    return dict(Invoice(**row).state()) | {"customer_hold": hold}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import uuid6
 from pydantic_core import to_json
-from sqlalchemy import ColumnElement, Table, TextClause, any_, bindparam, text
+from sqlalchemy import ColumnElement, Result, Table, TextClause, any_, bindparam, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 Record = Mapping[str, Any]
+Kind = TypeVar("Kind")
 
 
 def new_id() -> UUID:
@@ -58,6 +59,12 @@ async def update_rows(session: AsyncSession, table: Table, rows: Sequence[Record
     if rows:
         columns = tuple(rows[0])
         await session.execute(_update_sql(table, columns, key), _arrays(table, columns, rows))
+
+
+def records(kind: Callable[..., Kind], result: Result[Any]) -> list[Kind]:
+    """The rows of a result as objects of `kind`, whose fields are named as the columns."""
+    names = tuple(result.keys())
+    return [kind(**dict(zip(names, row, strict=True))) for row in result]
 
 
 async def fetch(session: AsyncSession, sql: str, **values: Any) -> Sequence[Any]:

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from invoice_svc.bulk import among, insert_rows, new_id, update_rows
+from invoice_svc.bulk import among, insert_rows, new_id, records, update_rows
 from invoice_svc.inputs import CustomerIn
 from invoice_svc.tables import customer as table
 from remit_events.invoices import CustomerChanged, FollowUpHeld, FollowUpReleased
@@ -155,14 +155,14 @@ async def lock_any(
 async def _locked(session: AsyncSession, seller_id: UUID, wanted: ColumnElement[bool]) -> list[Customer]:
     statement = select(table).where(table.c.seller_id == seller_id, wanted).order_by(table.c.id)
     rows = await session.execute(statement.with_for_update())
-    return [Customer(**row) for row in rows.mappings()]
+    return records(Customer, rows)
 
 
 async def find(session: AsyncSession, seller_id: UUID, *, key: UUID | str) -> Customer | None:
     """One customer by id or, given text, by external id; not locked."""
     wanted = table.c.id == key if isinstance(key, UUID) else table.c.external_id == key
-    row = (await session.execute(select(table).where(table.c.seller_id == seller_id, wanted))).mappings().one_or_none()
-    return Customer(**row) if row else None
+    found = records(Customer, await session.execute(select(table).where(table.c.seller_id == seller_id, wanted)))
+    return found[0] if found else None
 
 
 async def insert(session: AsyncSession, customers: Sequence[Customer]) -> set[UUID]:

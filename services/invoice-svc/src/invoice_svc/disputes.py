@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from invoice_svc import customers, invoices
-from invoice_svc.bulk import among, insert_rows, new_id, update_rows
+from invoice_svc.bulk import among, insert_rows, new_id, records, update_rows
 from invoice_svc.inputs import DisputeIn
 from invoice_svc.invoices import Invoice
 from invoice_svc.tables import dispute as table
@@ -154,4 +154,4 @@ async def update(session: AsyncSession, changed: Iterable[Dispute]) -> None:
 
 async def _load(session: AsyncSession, seller_id: UUID, wanted: ColumnElement[bool]) -> list[Dispute]:
     statement = select(table).where(table.c.seller_id == seller_id, wanted).order_by(table.c.opened_at, table.c.id)
-    return [Dispute(**row) for row in (await session.execute(statement)).mappings()]
+    return records(Dispute, await session.execute(statement))

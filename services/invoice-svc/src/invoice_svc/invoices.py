@@ -15,7 +15,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from invoice_svc import customers
-from invoice_svc.bulk import among, insert_rows, update_rows
+from invoice_svc.bulk import among, insert_rows, records, update_rows
 from invoice_svc.customers import Customer, held
 from invoice_svc.tables import invoice as table
 from remit_events.envelope import Event
@@ -275,7 +275,7 @@ async def lock_numbers(session: AsyncSession, seller_id: UUID, numbers: Iterable
 
 async def _locked(session: AsyncSession, seller_id: UUID, wanted: ColumnElement[bool]) -> dict[UUID, Invoice]:
     statement = select(table).where(table.c.seller_id == seller_id, wanted).order_by(table.c.id).with_for_update()
-    return {row["id"]: Invoice(**row) for row in (await session.execute(statement)).mappings()}
+    return {one.id: one for one in records(Invoice, await session.execute(statement))}
 
 
 async def find(
@@ -287,8 +287,8 @@ async def find(
 ) -> Invoice | None:
     """One invoice, not locked."""
     wanted = table.c.id == id if id else table.c.external_id == external_id
-    row = (await session.execute(select(table).where(table.c.seller_id == seller_id, wanted))).mappings().one_or_none()
-    return Invoice(**row) if row else None
+    found = records(Invoice, await session.execute(select(table).where(table.c.seller_id == seller_id, wanted)))
+    return found[0] if found else None
 
 
 async def insert(session: AsyncSession, invoices: Sequence[Invoice]) -> set[UUID]:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from invoice_svc import customers, days, invoices, promises
 from invoice_svc.allocation import Split
-from invoice_svc.bulk import fetch, insert_rows, update_rows
+from invoice_svc.bulk import fetch, insert_rows, records, update_rows
 from invoice_svc.invoices import Invoice
 from invoice_svc.tables import allocation, payment
 from remit_events.envelope import Event
@@ -113,7 +113,7 @@ CHANGING = ("id", "status", "reversed_on", "reversal_reason", "updated_at")
 async def load(session: AsyncSession, seller_id: UUID, wanted: ColumnElement[bool]) -> list[Payment]:
     """Payments with their parts."""
     statement = select(payment).where(payment.c.seller_id == seller_id, wanted).order_by(payment.c.id)
-    found = {row["id"]: Payment(**row) for row in (await session.execute(statement)).mappings()}
+    found = {one.id: one for one in records(Payment, await session.execute(statement))}
     await attach_parts(session, found)
     return list(found.values())
 

@@ -19,7 +19,7 @@ from uuid import UUID
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from invoice_svc.bulk import among, execute, insert_rows
+from invoice_svc.bulk import among, execute, insert_rows, records
 from invoice_svc.tables import timeline_entry, timeline_invoice
 from remit_events.bus import Received
 from remit_events.catalogue import EVENT_TYPES
@@ -118,7 +118,7 @@ async def read(
     wanted = select(*_COLUMNS).where(*where).order_by(timeline_entry.c.position).limit(limit)
     if types:
         wanted = wanted.where(among(timeline_entry.c.type, types))
-    entries = [Entry(**row) for row in (await session.execute(wanted)).mappings()]
+    entries = records(Entry, await session.execute(wanted))
     if len(entries) == limit:
         return entries, entries[-1].position
     # The same snapshot: whatever commits later has a higher position.
