@@ -1,9 +1,9 @@
 """A notifier-svc with everything around it a test needs: real database and bus, and the two services it asks.
 
-    world = await World.open(make_database, tmp_path)
-    touch = await world.remind(customer, invoice)          # a PaymentDue, delivered and handled
-    await world.settle()                                   # all tasks until nothing moves
-    [sent] = await world.told(ReminderSent)
+world = await World.open(make_database, tmp_path)
+touch = await world.remind(customer, invoice)          # a PaymentDue, delivered and handled
+await world.settle()                                   # all tasks until nothing moves
+[sent] = await world.told(ReminderSent)
 """
 
 from __future__ import annotations
@@ -35,6 +35,10 @@ from remit_testing.service import copy_database, make_service_database, make_set
 
 MONDAY = datetime(2026, 3, 2, 10, tzinfo=UTC)
 WINDOW = Window(days="business", opens=time(9), until=time(17))
+_EMPTY = """
+TRUNCATE outbox, inbox, dead_letter, seller, api_key, idempotency, customer, touch, delivery, content, reminder,
+    suppression, callback, unsubscribe, live_switch, poll_cursor
+"""
 _bus_templates: dict[int, str] = {}
 EventT = TypeVar("EventT", bound=Event)
 
@@ -105,6 +109,19 @@ class World:
     async def close(self) -> None:
         await self.service.stop()
         await self.bus.close()
+
+    async def reset(self) -> None:
+        """As new, for the next test: another seller, empty tables and mailbox, Monday again."""
+        await self.settle()
+        async with self.service.db.transaction() as session:
+            await session.execute(text(_EMPTY))
+        for path in self.files():
+            path.unlink()
+        vars(self.clock)["_now"] = MONDAY
+        vars(self.peers).update(vars(Peers(clock=self.clock)))
+        self.seller = new_seller()
+        self.task("deliveries").nudge()
+        await self.publish(SellerChanged(seller_id=self.seller.id, seller=self.seller))
 
     async def publish(self, *events: Event) -> None:
         """Puts events on the bus as another service would."""

@@ -149,9 +149,11 @@ def upgrade() -> None:
         sa.Column("snapshot", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("email_sha256", sa.Text(), nullable=True),
         sa.Column("phone_sha256", sa.Text(), nullable=True),
+        sa.Column("letter_sha256", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("customer_email_sha256", "customer", ["email_sha256"], unique=False)
+    op.create_index("customer_letter_sha256", "customer", ["letter_sha256"], unique=False)
     op.create_index("customer_phone_sha256", "customer", ["phone_sha256"], unique=False)
     op.create_table(
         "live_switch",
@@ -262,6 +264,13 @@ def upgrade() -> None:
     )
     op.create_index("delivery_customer", "delivery", ["customer_id", "id"], unique=False)
     op.create_index(
+        "delivery_on_its_way",
+        "delivery",
+        ["sent_at"],
+        unique=False,
+        postgresql_where="status = 'sent' AND delivered_at IS NULL",
+    )
+    op.create_index(
         "delivery_provider_id", "delivery", ["provider_id"], unique=False, postgresql_where="provider_id IS NOT NULL"
     )
     op.create_index("delivery_seller_created", "delivery", ["seller_id", "id"], unique=False)
@@ -278,6 +287,9 @@ def downgrade() -> None:
     op.drop_index("delivery_sending", table_name="delivery", postgresql_where="status = 'sending'")
     op.drop_index("delivery_seller_created", table_name="delivery")
     op.drop_index("delivery_provider_id", table_name="delivery", postgresql_where="provider_id IS NOT NULL")
+    op.drop_index(
+        "delivery_on_its_way", table_name="delivery", postgresql_where="status = 'sent' AND delivered_at IS NULL"
+    )
     op.drop_index("delivery_customer", table_name="delivery")
     op.drop_table("delivery")
     op.drop_table("unsubscribe")
@@ -291,6 +303,7 @@ def downgrade() -> None:
     op.drop_table("poll_cursor")
     op.drop_table("live_switch")
     op.drop_index("customer_phone_sha256", table_name="customer")
+    op.drop_index("customer_letter_sha256", table_name="customer")
     op.drop_index("customer_email_sha256", table_name="customer")
     op.drop_table("customer")
     op.drop_table("content")

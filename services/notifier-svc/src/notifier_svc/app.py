@@ -6,12 +6,16 @@ from collections.abc import Callable
 
 import httpx
 
+from notifier_svc.api import callbacks, live, suppressions, templates, unsubscribe
+from notifier_svc.api import deliveries as deliveries_api
+from notifier_svc.api.wiring import Wiring
 from notifier_svc.balances import StillOwed
 from notifier_svc.deliveries import Deliveries
 from notifier_svc.handlers import Handler
 from notifier_svc.links import UnsubscribeLinks
 from notifier_svc.modes import Ways
 from notifier_svc.planning import Planner
+from notifier_svc.polling import Poll, Reconcile
 from notifier_svc.recovery import Recovery
 from notifier_svc.rendering.renderer import render
 from notifier_svc.settings import Settings
@@ -31,6 +35,16 @@ NAME = "notifier-svc"
 TOPICS = (invoices.TOPIC, schedule.TOPIC)
 DESCRIPTION = "Deliveries by e-mail, SMS and letter: sent once, after asking what is still owed."
 ASK_SECONDS = 3.0
+ROUTERS = (
+    deliveries_api.router,
+    templates.router,
+    templates.asking,
+    suppressions.router,
+    live.router,
+    live.asking,
+    callbacks.router,
+    unsubscribe.router,
+)
 
 
 async def build(
@@ -51,8 +65,10 @@ async def build(
         Recovery(db, clock, worker),
         deliveries,
         PurgeAnswers(db, clock),
+        *_twilio_tasks(settings, db, clock, ways),
     ]
-    app = create_app(NAME, db=db, clock=clock, settings=settings, routers=[], description=DESCRIPTION)
+    app = create_app(NAME, db=db, clock=clock, settings=settings, routers=ROUTERS, description=DESCRIPTION)
+    app.state.notifier = Wiring(settings, ways, still_owed, render, deliveries.nudge)
     service = Service(NAME, settings, clock, db, bus, app, tasks)
     if http is None:
         service.closers += [peer.aclose for peer in peers.values()]
@@ -63,3 +79,13 @@ async def build(
 def _peer(name: str, settings: Settings) -> httpx.AsyncClient:
     url = settings.invoice_url if name == "invoice-svc" else settings.scheduler_url
     return peer_client(name, url, settings, timeout=ASK_SECONDS)
+
+
+def _twilio_tasks(settings: Settings, db: Database, clock: Clock, ways: Ways) -> list[Task]:
+    """Only where SMS really leave; polling only where no public URL takes Twilio's callbacks."""
+    if ways.twilio is None:
+        return []
+    tasks: list[Task] = [Reconcile(db, clock, ways, ways.twilio)]
+    if settings.public_url is None:
+        tasks.append(Poll(db, clock, ways.twilio, settings.twilio_poll_seconds))
+    return tasks

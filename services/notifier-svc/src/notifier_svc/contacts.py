@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from pydantic_core import to_json
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from notifier_svc.tables import customer
 from remit_events.bus import Received
 from remit_events.state import Channel, CustomerState, Stage
 
@@ -74,13 +75,14 @@ def reach(
 
 
 _FOLD = text("""
-INSERT INTO customer (id, seller_id, version, snapshot, email_sha256, phone_sha256)
-SELECT id, seller_id, version, snapshot, email_sha256, phone_sha256
+INSERT INTO customer (id, seller_id, version, snapshot, email_sha256, phone_sha256, letter_sha256)
+SELECT id, seller_id, version, snapshot, email_sha256, phone_sha256, letter_sha256
 FROM jsonb_to_recordset(CAST(:rows AS jsonb))
-    AS given (id uuid, seller_id uuid, version int, snapshot jsonb, email_sha256 text, phone_sha256 text)
+    AS given (id uuid, seller_id uuid, version int, snapshot jsonb, email_sha256 text, phone_sha256 text,
+              letter_sha256 text)
 ORDER BY id
 ON CONFLICT (id) DO UPDATE SET version = excluded.version, snapshot = excluded.snapshot,
-    email_sha256 = excluded.email_sha256, phone_sha256 = excluded.phone_sha256
+    email_sha256 = excluded.email_sha256, phone_sha256 = excluded.phone_sha256, letter_sha256 = excluded.letter_sha256
 WHERE customer.version < excluded.version
 """)
 
@@ -106,14 +108,15 @@ async def fold(session: AsyncSession, received: Sequence[Received]) -> set[UUID]
 
 
 def _row(seller_id: UUID, state: CustomerState) -> dict[str, object]:
-    email, phone = address_of(state, Channel.EMAIL), address_of(state, Channel.SMS)
+    hashes = {channel: address.sha256 for channel in Channel if (address := address_of(state, channel))}
     return {
         "id": state.id,
         "seller_id": seller_id,
         "version": state.version,
         "snapshot": state,
-        "email_sha256": email and email.sha256,
-        "phone_sha256": phone and phone.sha256,
+        "email_sha256": hashes.get(Channel.EMAIL),
+        "phone_sha256": hashes.get(Channel.SMS),
+        "letter_sha256": hashes.get(Channel.LETTER),
     }
 
 
@@ -132,3 +135,10 @@ async def closed_addresses(session: AsyncSession, customers: Collection[Customer
         return {}
     rows = await session.execute(_CLOSED, {"hashes": sorted(hashes)})
     return {(row.seller_id, Channel(row.channel), row.address_sha256): row.kind for row in rows}
+
+
+async def find(session: AsyncSession, seller_id: UUID, customer_id: UUID) -> CustomerState | None:
+    """A seller's own customer."""
+    mine = select(customer.c.snapshot).where(customer.c.id == customer_id, customer.c.seller_id == seller_id)
+    snapshot = await session.scalar(mine)
+    return CustomerState.model_validate(snapshot) if snapshot is not None else None

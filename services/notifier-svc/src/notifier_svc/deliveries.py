@@ -12,6 +12,7 @@ from datetime import datetime
 from uuid import UUID
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifier_svc import claims, marking, results
 from notifier_svc.balances import Check, StillOwed, UnansweredError
@@ -22,7 +23,7 @@ from notifier_svc.sending import Round, hand_over
 from notifier_svc.suppressions import closed_since
 from notifier_svc.worker import Worker
 from remit_events.failures import is_infrastructure
-from remit_events.state import SellerState, Stage
+from remit_events.state import Channel, SellerState, Stage
 from remit_service.clock import Clock
 from remit_service.database import Database
 from remit_service.logs import describe
@@ -56,52 +57,65 @@ class Deliveries:
         self._still_owed, self._planner, self._worker = still_owed, planner, worker
         self._batch = batch
         self._sellers: dict[UUID, SellerState] = {}
-        self._looked_at: float | None = None
-        self._next: datetime | None = None
+        self._nudges = 0
+        self._seen: datetime | None = None
+        self._known: tuple[datetime | None, float] | None = None
 
     def nudge(self) -> None:
         """Something was left to send: what was known about the next due touch no longer holds."""
-        self._looked_at = None
+        self._nudges += 1
+        self._known = None
         self.wake.set()
 
     async def run(self) -> int:
         if self._nothing_due():
             return 0
-        self._looked_at = None
+        nudges = self._nudges
         await self._worker.alive()
-        settled = 0
-        while True:
+        settled, again = 0, True
+        while again:
             async with self._db.transaction() as session:
-                batch = await claims.claim(session, self._clock.now(), self._batch, self._worker.id, self._sellers)
-            if batch.claims:
-                again = await self._settle(batch)
-                settled += len(batch.claims)
-            if not batch.claims or (len(batch.claims) < self._batch and not again):
-                return settled
+                batch = await self._claimed(session)
+            again = bool(batch.claims) and (await self._settle(batch) > 0 or len(batch.claims) == self._batch)
+            settled += len(batch.claims)
+        self._know(self._seen, nudges)
+        return settled
 
     async def next_at(self) -> datetime | None:
-        if not self._known():
-            looked_at = time.monotonic()
-            self._looked_at = looked_at
+        known = self._still_known()
+        if known is None:
+            nudges = self._nudges
             async with self._db.reading() as session:
-                found = await claims.next_due(session)
-            # A nudge meanwhile has the last word.
-            if self._looked_at == looked_at:
-                self._next = found
-            return found
-        return self._next
+                known = self._know(await claims.next_due(session), nudges)
+        return known[0]
 
-    def _known(self) -> bool:
-        return self._looked_at is not None and time.monotonic() - self._looked_at < BELIEVED_SECONDS
+    async def _claimed(self, session: AsyncSession) -> Batch:
+        now = self._clock.now()
+        batch = await claims.claim(session, now, self._batch, self._worker.id, self._sellers)
+        if not batch.claims:
+            self._seen = await claims.next_due(session)
+        return batch
+
+    def _know(self, due: datetime | None, nudges: int) -> tuple[datetime | None, float]:
+        """What was just read, unless a nudge since then has the last word."""
+        known = (due, time.monotonic())
+        self._known = known if nudges == self._nudges else None
+        return known
+
+    def _still_known(self) -> tuple[datetime | None, float] | None:
+        known = self._known
+        return known if known and time.monotonic() - known[1] < BELIEVED_SECONDS else None
 
     def _nothing_due(self) -> bool:
-        return self._known() and (self._next is None or self._next > self._clock.now())
+        known = self._still_known()
+        return known is not None and (known[0] is None or known[0] > self._clock.now())
 
     async def _settle(self, batch: Batch) -> int:
         """All of one batch; gives how many of it are due again at once."""
         plans, check = await self._decided(batch)
         async with self._db.transaction() as session:
             hands = await marking.mark(session, batch.token, plans, self._worker.id, self._clock.now())
+            self._seen = await claims.next_due(session) if not hands else None
         again = sum(len(plan.rerouted) for plan in plans)
         if not hands or check is None:
             return again
@@ -125,8 +139,11 @@ class Deliveries:
             log.warning("not answered, nothing sent", who=error.who, reason=str(error), touches=len(batch.claims))
             now = self._clock.now()
             return [unanswered(claim, f"unanswered: {error.who}", now) for claim in batch.claims], None
-        reminders = await self._reminders(batch)
-        return self._planner.plan(batch.claims, check, reminders, self._clock.now()), check
+        reminders, now = await self._reminders(batch), self._clock.now()
+        if any(job.channel is Channel.LETTER for claim in batch.claims for job in claim.jobs):
+            # Typesetting takes 20 ms a letter, too long for the event loop.
+            return await asyncio.to_thread(self._planner.plan, batch.claims, check, reminders, now), check
+        return self._planner.plan(batch.claims, check, reminders, now), check
 
     async def _reminders(self, batch: Batch) -> dict[UUID, int]:
         """Only a demand needs to know how often was reminded."""
@@ -145,7 +162,9 @@ class Deliveries:
         for attempt in range(RECORD_TRIES):
             try:
                 async with self._db.transaction() as session:
-                    return await results.record(session, done, self._clock.now())
+                    again = await results.record(session, done, self._clock.now())
+                    self._seen = await claims.next_due(session)
+                    return again
             except Exception as error:
                 if attempt == RECORD_TRIES - 1 or not is_infrastructure(error):
                     raise

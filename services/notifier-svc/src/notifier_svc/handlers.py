@@ -23,6 +23,7 @@ from remit_events.bus import Received
 from remit_events.invoices import InvoiceIssued, PaymentReceived
 from remit_events.notifications import ReminderFailed
 from remit_events.outbox import emit
+from remit_events.schedule import PaymentDue
 from remit_events.state import Channel, CustomerState, SellerState
 from remit_service.clock import Clock
 from remit_service.sellers import apply_seller_events
@@ -73,8 +74,8 @@ class Handler:
 
 
 async def _sellers(session: AsyncSession, received: Iterable[Received]) -> dict[UUID, SellerState]:
-    """The sellers whose settings decide whether an invoice or a thank-you goes."""
-    asked = {one.event.seller_id for one in received if isinstance(one.event, InvoiceIssued | PaymentReceived)}
+    """The sellers these events are sent for: whether invoices and thank-yous go, and from which domain."""
+    asked = {one.event.seller_id for one in received if isinstance(one.event, PaymentDue | InvoiceIssued | PaymentReceived)}
     if not asked:
         return {}
     rows = await session.execute(select(seller.c.id, seller.c.snapshot).where(seller.c.id.in_(asked)))

@@ -57,7 +57,8 @@ def date(moment: datetime) -> str:
 
 def _part(subtype: str, body: str) -> bytes:
     head = f"Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
-    lines = _LINE_END.sub("\r\n", body).encode("utf-8", "replace")
+    # The line end at the end tells b2a_qp which one its soft line breaks are to have.
+    lines = _LINE_END.sub("\r\n", body + "\n").encode("utf-8", "replace")
     return head.encode() + binascii.b2a_qp(lines, istext=True).rstrip(b"\r\n") + b"\r\n"
 
 

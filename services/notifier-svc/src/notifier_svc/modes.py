@@ -86,6 +86,10 @@ class Ways:
         provider = {Channel.EMAIL: self.smtp, Channel.SMS: self._sms, Channel.LETTER: self._letters}[channel]
         return self._open(Way(provider, recipient)) if provider else Never("not-configured")
 
+    def addressed(self, channel: Channel, recipient: str) -> str:
+        """Where a message meant for `recipient` really went."""
+        return self._redirected(channel, recipient).recipient if self.mode == "redirect" else recipient
+
     def _redirected(self, channel: Channel, recipient: str) -> Way:
         if channel is Channel.EMAIL and self.smtp and self._settings.redirect_email:
             return Way(self.smtp, self._settings.redirect_email, redirected=True)

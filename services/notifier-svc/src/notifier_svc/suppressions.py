@@ -9,10 +9,11 @@ from typing import Any
 from uuid import UUID
 
 from pydantic_core import to_json
-from sqlalchemy import text
+from sqlalchemy import bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid6 import uuid7
 
+from notifier_svc.tables import customer
 from remit_events.notifications import ContactRestored, ContactSuppressed
 from remit_events.state import Channel
 
@@ -49,13 +50,20 @@ SELECT seller_id, channel, address_sha256 FROM suppression WHERE address_sha256 
 
 _OPEN = text("""
 DELETE FROM suppression WHERE seller_id = :seller_id AND channel = :channel AND address_sha256 = :address_sha256
-RETURNING id
+AND (CAST(:only AS text) IS NULL OR reason = :only) RETURNING id
 """)
 
-_WHO = text("""
-SELECT id, seller_id FROM customer
-WHERE email_sha256 = :address_sha256 OR phone_sha256 = :address_sha256 ORDER BY id FOR UPDATE
-""")
+_WHO = {
+    channel: select(customer.c.id, customer.c.seller_id)
+    .where(column == bindparam("address_sha256"))
+    .order_by(customer.c.id)
+    .with_for_update()
+    for channel, column in {
+        Channel.EMAIL: customer.c.email_sha256,
+        Channel.SMS: customer.c.phone_sha256,
+        Channel.LETTER: customer.c.letter_sha256,
+    }.items()
+}
 
 
 async def close_addresses(session: AsyncSession, closing: Sequence[Closing], now: datetime) -> list[ContactSuppressed]:
@@ -96,9 +104,16 @@ async def open_address(
     channel: Channel,
     address_sha256: str,
     why: str,
+    *,
+    only: str | None = None,
 ) -> list[ContactRestored]:
-    """Opens an address again; no events when it was open."""
-    values: dict[str, Any] = {"seller_id": seller_id, "channel": channel.value, "address_sha256": address_sha256}
+    """Opens an address again, with `only` when it was closed for that reason; no events when it was open."""
+    values: dict[str, Any] = {
+        "seller_id": seller_id,
+        "channel": channel.value,
+        "address_sha256": address_sha256,
+        "only": only,
+    }
     if (await session.execute(_OPEN, values)).first() is None:
         return []
     return [
@@ -113,12 +128,17 @@ async def open_address(
     ]
 
 
-async def customers_at(session: AsyncSession, address_sha256: str) -> dict[UUID, list[UUID]]:
-    """Per seller the customers with that e-mail address or number, locked in id order."""
+async def customers_at(session: AsyncSession, channel: Channel, address_sha256: str) -> dict[UUID, list[UUID]]:
+    """Per seller the customers reached at that address, locked in id order."""
     found: dict[UUID, list[UUID]] = {}
-    for row in await session.execute(_WHO, {"address_sha256": address_sha256}):
+    for row in await session.execute(_WHO[channel], {"address_sha256": address_sha256}):
         found.setdefault(row.seller_id, []).append(row.id)
     return found
+
+
+async def customers_of(session: AsyncSession, seller_id: UUID, channel: Channel, address_sha256: str) -> list[UUID]:
+    """One seller's customers at that address, locked in id order."""
+    return (await customers_at(session, channel, address_sha256)).get(seller_id, [])
 
 
 async def closed_since(session: AsyncSession, hashes: Collection[str]) -> set[tuple[UUID, str, str]]:

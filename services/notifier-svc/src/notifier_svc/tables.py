@@ -41,8 +41,10 @@ customer = Table(
     Column("snapshot", JSONB, nullable=False),
     Column("email_sha256", String),
     Column("phone_sha256", String),
+    Column("letter_sha256", String),
     Index("customer_email_sha256", "email_sha256"),
     Index("customer_phone_sha256", "phone_sha256"),
+    Index("customer_letter_sha256", "letter_sha256"),
 )
 
 # One message to one customer on one or more channels. `body` holds items, template, demand, payment; `next_at` is
@@ -115,6 +117,7 @@ delivery = Table(
     Index("delivery_customer", "customer_id", "id"),
     Index("delivery_sending", "sending_at", postgresql_where="status = 'sending'"),
     Index("delivery_unknown", "seller_id", "id", postgresql_where="status = 'unknown'"),
+    Index("delivery_on_its_way", "sent_at", postgresql_where="status = 'sent' AND delivered_at IS NULL"),
     Index("delivery_provider_id", "provider_id", postgresql_where="provider_id IS NOT NULL"),
 )
 

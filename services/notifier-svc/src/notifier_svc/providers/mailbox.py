@@ -95,10 +95,15 @@ def file_name(outgoing: Outgoing) -> str:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Written beside its place and renamed into it; raises OSError."""
-    aside = path.with_name(f".{path.name}.part")
-    with aside.open("wb") as file:
-        file.write(content)
-    aside.rename(path)
+    aside = f"{path.parent}/.{path.name}.part"
+    file = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
+    try:
+        left = memoryview(content)
+        while left:
+            left = left[os.write(file, left) :]
+    finally:
+        os.close(file)
+    os.rename(aside, path)  # on the path of every message; Path costs as much as the call
 
 
 def _slug(text: str) -> str:
