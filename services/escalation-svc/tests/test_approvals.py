@@ -129,28 +129,64 @@ async def test_a_refusal_stands_until_a_person_reopens_the_case(world: Any, day:
     assert (await world.approval())["id"] != first["id"]
 
 
+def suppressed(world: Any, bill: Any, step: str) -> TouchSuppressed:
+    return TouchSuppressed(
+        **world.keys(bill.debtor),
+        decision_id=uuid7(),
+        invoice_id=bill.state.id,
+        invoice_number="R-1",
+        step=step,
+        rule="no-channel",
+        inputs={},
+        policy_key="business",
+        policy_version=1,
+        outcome="suppressed",
+    )
+
+
+async def ordered(world: Any, day: Day) -> tuple[Any, Any]:
+    """A case whose demand was ordered and has not gone, and the event."""
+    customer = await world.customer()
+    bill = await customer.invoice()
+    await world.remind(bill, 1, 7, 14)
+    await world.live_until(day(31), demands=False)
+    return bill, (await world.triggered())[1]
+
+
 async def test_a_demand_the_gate_refuses_becomes_a_task_and_is_ordered_again_when_reopened(
     auto_world: Any, day: Day
 ) -> None:
-    world = auto_world
-    bill, _ = await asked(world, day, reminders=(1, 7, 14))
-    assert [e.rung for e in await world.triggered()] == ["account-manager", "formal-demand"]
-    await world.demands_sent[0].bounce()
-    said = {"decision_id": uuid7(), "inputs": {}, "policy_key": "business", "policy_version": 1}
-    values = {"invoice_id": bill.state.id, "invoice_number": "R-1", "outcome": "suppressed", "rule": "no-channel"}
-    keys = world.keys(bill.debtor)
-    await world.publish(TouchSuppressed(**keys, **said, **values, step="formal-demand"))
-    await world.publish(TouchSuppressed(**keys, **{**said, "decision_id": uuid7()}, **values, step="day-after"))
-    tasks = (await world.get("/v1/tasks", kind="demand-not-sent"))["data"]
-    assert [task["rung"] for task in tasks] == ["formal-demand"]
-    assert "no-channel" in tasks[0]["note"]
-    case = await world.case(bill)
-    await world.post(f"/v1/cases/{case['case_id']}/reopen", {"by": "M", "reason": "new address"})
-    await world.live_until(day(45), demands=False)
-    demands = [e for e in await world.triggered() if e.rung == "formal-demand"]
-    assert len(demands) == 2
-    detail = await world.get(f"/v1/cases/{case['case_id']}")
-    assert [bool(r["withdrawn_at"]) for r in detail["rungs"]] == [False, True, False]
+    bill, _ = await ordered(auto_world, day)
+    reopen = f"/v1/cases/{(await auto_world.case(bill))['case_id']}/reopen"
+    await auto_world.post(reopen, BY, 409)  # it may still go
+    await auto_world.publish(suppressed(auto_world, bill, "formal-demand"), suppressed(auto_world, bill, "day-after"))
+    (task,) = (await auto_world.get("/v1/tasks", kind="demand-not-sent"))["data"]
+    assert (task["rung"], task["status"]) == ("formal-demand", "open")
+    assert "no-channel" in task["note"]
+    case = await auto_world.post(reopen, BY)
+    assert [(rung["refused_rule"], bool(rung["withdrawn_at"])) for rung in case["rungs"]] == [
+        (None, False),
+        ("no-channel", True),
+    ]
+    assert (await auto_world.get(f"/v1/tasks/{task['id']}"))["status"] == "done"
+    await auto_world.live_until(day(36), demands=False)
+    assert [event.rung for event in await auto_world.triggered()] == [
+        "account-manager",
+        "formal-demand",
+        "formal-demand",
+    ]
+
+
+async def test_a_demand_whose_deliveries_all_failed_is_a_task_until_one_goes_out(auto_world: Any, day: Day) -> None:
+    _, event = await ordered(auto_world, day)
+    sent = await auto_world.demand(event)
+    await sent.bounce()
+    (task,) = (await auto_world.get("/v1/tasks", kind="demand-not-sent", status="open"))["data"]
+    assert "undeliverable" in task["note"]
+    await auto_world.demand(event)
+    assert (await auto_world.get("/v1/tasks", kind="demand-not-sent", status="open"))["data"] == []
+    await auto_world.live_until(day(50))
+    assert [event.rung for event in await auto_world.triggered()][2:] == ["suspension"]
 
 
 async def test_the_preview_shows_what_would_be_sent(world: Any, notifier: Any, day: Day) -> None:

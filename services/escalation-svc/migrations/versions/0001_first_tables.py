@@ -246,6 +246,7 @@ def upgrade() -> None:
         sa.Column("demand_deadline", sa.Date(), nullable=True),
         sa.Column("evidence", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("evidence_sha256", sa.Text(), nullable=False),
+        sa.Column("refused_rule", sa.Text(), nullable=True),
         sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(
             ["case_id"],

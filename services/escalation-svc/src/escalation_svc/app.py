@@ -49,5 +49,5 @@ async def build(
     rungs = Rungs(db, clock, rules, settings.ladder_default, watch)
     service = Service(NAME, settings, clock, db, bus, app, [relay, consumer, rungs, PurgeAnswers(db, clock)])
     service.closers += [notifier.aclose] if http is None else []
-    service.closers += [consumer.close]
+    service.closers += [relay.close, consumer.close]
     return service

@@ -59,10 +59,11 @@ class Book:
     touched: set[UUID] = field(default_factory=set)  # invoices whose case row changed
     new_contacts: dict[tuple[UUID, UUID], ContactRow] = field(default_factory=dict)
     new_rungs: list[tuple[Case, RungRow]] = field(default_factory=list)
-    withdrawn: list[tuple[Case, RungRow]] = field(default_factory=list)
+    changed_rungs: list[tuple[Case, RungRow]] = field(default_factory=list)
     changed_approvals: dict[UUID, tuple[Case, ApprovalRow]] = field(default_factory=dict)
     new_tasks: list[dict[str, Any]] = field(default_factory=list)
-    closed_tasks: dict[UUID, str] = field(default_factory=dict)  # case → why its open tasks are over
+    # (case, kind; None: all of them) → why its open tasks are over
+    closed_tasks: dict[tuple[UUID, str | None], str] = field(default_factory=dict)
 
     def customer(self, case: Case) -> Customer:
         return self.customers[case.customer_id]

@@ -9,11 +9,11 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from escalation_svc import fold, tables
+from escalation_svc import demands, fold, tables
 from escalation_svc.book import Book, load, lock_customers
 from escalation_svc.ladders import shelf
 from escalation_svc.saving import save
-from escalation_svc.transitions import Rules, demand_refused, settle
+from escalation_svc.transitions import Rules, settle
 from escalation_svc.watch import Watch
 from remit_events.bus import Received
 from remit_events.envelope import CustomerEvent
@@ -57,7 +57,7 @@ class Handlers:
             fold.fold_invoices(book, event, now)
             fold.fold_facts(book, event, at)
             if isinstance(event, TouchSuppressed) and event.invoice_id in book.cases:
-                demand_refused(book, book.cases[event.invoice_id], event.step, event.rule, now)
+                demands.refused(book, book.cases[event.invoice_id], event.step, event.rule, now)
         await self._settle(session, book)
 
     async def _settle(self, session: AsyncSession, book: Book) -> None:

@@ -47,7 +47,11 @@ class ContactRow:
 
 @dataclass(slots=True)
 class RungRow:
-    """A rung that was triggered; `withdrawn_at`: a person re-opened the case and it may be taken again."""
+    """A rung that was triggered.
+
+    `refused_rule`: a demand that will not go, and why. `withdrawn_at`: a person re-opened the case and it may be
+    taken again.
+    """
 
     key: str
     attempt: int
@@ -63,6 +67,7 @@ class RungRow:
     evidence: dict[str, Any]
     evidence_sha256: str
     demand_deadline: date | None = None
+    refused_rule: str | None = None
     withdrawn_at: datetime | None = None
 
 

@@ -28,8 +28,8 @@ async def save(session: AsyncSession, book: Book, *, now: datetime) -> None:
         await session.execute(_PUT_CONTACT, rows)
     if book.new_rungs:
         await session.execute(insert(t.rung), [{"case_id": case.id, **_slots(row)} for case, row in book.new_rungs])
-    if book.withdrawn:
-        await session.execute(_WITHDRAW, [_named(case, row) for case, row in book.withdrawn])
+    if book.changed_rungs:
+        await session.execute(_CHANGE_RUNG, [_named(case, row) for case, row in book.changed_rungs])
     if book.changed_approvals:
         rows = [
             {"case_id": c.id, "seller_id": c.seller_id, "customer_id": c.customer_id, **_slots(row)}
@@ -38,9 +38,9 @@ async def save(session: AsyncSession, book: Book, *, now: datetime) -> None:
         await session.execute(_PUT_APPROVAL, rows)
     if book.new_tasks:
         await session.execute(insert(t.task), book.new_tasks)
-    if book.closed_tasks:
-        done = [{"of_case": case, "now": now, "why": why} for case, why in book.closed_tasks.items()]
-        await session.execute(_CLOSE_TASKS, done)
+    for (case_id, kind), why in book.closed_tasks.items():
+        closing = _CLOSE_TASKS if kind is None else _CLOSE_TASKS.where(t.task.c.kind == kind)
+        await session.execute(closing, {"of_case": case_id, "now": now, "why": why})
 
 
 _UPDATE_CUSTOMER = (
@@ -70,14 +70,14 @@ _UPDATE_CASE = (
     .where(t.case.c.id == bindparam("case_id"))
     .values({name: bindparam(name, type_=t.case.c[name].type) for name in _CASE_COLUMNS})
 )
-_WITHDRAW = (
+_CHANGE_RUNG = (
     update(t.rung)
     .where(
         t.rung.c.case_id == bindparam("of_case"),
         t.rung.c.key == bindparam("of_key"),
         t.rung.c.attempt == bindparam("of_attempt"),
     )
-    .values(withdrawn_at=bindparam("at"))
+    .values(withdrawn_at=bindparam("withdrawn"), refused_rule=bindparam("refused"))
 )
 _new_contact = insert(t.contact)
 _PUT_CONTACT = _new_contact.on_conflict_do_update(
@@ -129,7 +129,8 @@ def _case_values(case: Case, now: datetime) -> dict[str, Any]:
 
 
 def _named(case: Case, row: RungRow) -> dict[str, Any]:
-    return {"of_case": case.id, "of_key": row.key, "of_attempt": row.attempt, "at": row.withdrawn_at}
+    names = {"of_case": case.id, "of_key": row.key, "of_attempt": row.attempt}
+    return names | {"withdrawn": row.withdrawn_at, "refused": row.refused_rule}
 
 
 def _slots(row: Any) -> dict[str, Any]:

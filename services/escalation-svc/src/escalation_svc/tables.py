@@ -157,6 +157,7 @@ rung = Table(
     Column("demand_deadline", Date),
     Column("evidence", JSONB, nullable=False),
     Column("evidence_sha256", Text, nullable=False),
+    Column("refused_rule", Text),
     Column("withdrawn_at", DateTime(timezone=True)),
 )
 

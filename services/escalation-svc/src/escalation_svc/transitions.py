@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from uuid6 import uuid7
 
+from escalation_svc import demands, tasks
 from escalation_svc.book import Book
 from escalation_svc.evaluate import Verdict, evaluate, outcome
 from escalation_svc.evidence import digest, evidence
@@ -27,8 +28,6 @@ _NOTES = {
     "service_suspension": "Suspend the service until the invoice is paid.",
     "agency": "Hand the case and its evidence over to the collections agency.",
     "legal": "Prepare the case and its evidence for legal action.",
-    "demand-not-sent": "The formal demand could not be sent ({rule}). Find another way to reach the customer, "
-    "then re-open the case.",
 }
 
 
@@ -72,6 +71,7 @@ def settle(
             events += _close(book, case, ended, now)
         else:
             case.outcome = None
+            demands.follow(book, case, now)
             _plan(book, shelf, case, rules, now, after)
         if before != (case.status, case.outcome, case.next_eval_at, case.replan):
             book.touch(case)
@@ -109,7 +109,7 @@ def _close(book: Book, case: Case, ended: Literal["paid", "settled", "void"], no
         pending.reason = f"the invoice is {ended}"
         book.approve(case, pending)
     if case.escalated:
-        book.closed_tasks[case.id] = f"the invoice is {ended}"
+        book.closed_tasks[case.id, None] = f"the invoice is {ended}"
     if not case.standing():
         return []
     return [
@@ -172,7 +172,7 @@ def take(
     book.new_rungs.append((case, row))
     book.touch(case)
     if rung.action != "formal_demand":
-        add_task(book, case, rung.action, rung.key, rung.note or _NOTES[rung.action], looked.place, rung.due_days, now)
+        tasks.add(book, case, rung.action, rung.key, rung.note or _NOTES[rung.action], looked.place, rung.due_days, now)
     return _triggered(case, row, rung)
 
 
@@ -194,51 +194,3 @@ def _triggered(case: Case, row: RungRow, rung: Rung) -> EscalationTriggered:
         demand_deadline=row.demand_deadline,
         **values,
     )
-
-
-def add_task(
-    book: Book, case: Case, kind: str, rung: str, note: str, place: Place, due_days: int, now: datetime
-) -> None:
-    book.new_tasks.append(
-        {
-            "id": uuid7(),
-            "seller_id": case.seller_id,
-            "customer_id": case.customer_id,
-            "case_id": case.id,
-            "kind": kind,
-            "rung": rung,
-            "note": note,
-            "status": "open",
-            "due_on": place.day(now) + timedelta(days=due_days),
-            "created_at": now,
-        }
-    )
-
-
-def demand_refused(book: Book, case: Case, step: str, rule: str, now: datetime) -> None:
-    """The scheduler will not send an ordered demand: a person must look, the ladder does not go on by itself."""
-    ordered = next((row for row in case.standing() if row.key == step and row.action == "formal_demand"), None)
-    place = book.customer(case).place()
-    if ordered is None or place is None:
-        return
-    note = _NOTES["demand-not-sent"].format(rule=rule)
-    add_task(book, case, "demand-not-sent", step, note, place, 1, now)
-
-
-def reopen(book: Book, case: Case, by: str, reason: str, now: datetime) -> list[str]:
-    """Lets refused approvals be asked again and a demand that never went out be ordered again; gives their rungs."""
-    changed = []
-    for row in case.approvals:
-        if row.status == "rejected":
-            decide(book, case, row, "reopened", by, reason, now)
-            changed.append(row.rung)
-    customer, place = book.customer(case), book.customer(case).place()
-    if place and case.facts(customer, place).demand_sent() is None:
-        for rung in case.standing():
-            if rung.action == "formal_demand":
-                rung.withdrawn_at = now
-                book.withdrawn.append((case, rung))
-                changed.append(rung.key)
-    if changed:
-        book.touch(case)
-    return changed

@@ -15,8 +15,8 @@ from escalation_svc.api.views import CaseOut, MessageOut, case_values, example
 from escalation_svc.api.wiring import CustomerQuery, InvoiceQuery, Reader, WiringDep, Writer, about
 from escalation_svc.approvals import finish
 from escalation_svc.book import load, lock_customers, read
+from escalation_svc.demands import reopen
 from escalation_svc.ladders import shelf
-from escalation_svc.transitions import reopen
 from remit_service.api import Body, Listing, Now, PageDep, Router, SessionDep, paginate, problem_responses
 from remit_service.problems import conflict, not_found
 
@@ -84,7 +84,7 @@ async def get_case(case_id: UUID, session: SessionDep, caller: Reader, wiring: W
 async def reopen_case(
     case_id: UUID, body: Reopen, session: SessionDep, caller: Writer, wiring: WiringDep, now: Now
 ) -> CaseOut:
-    """Lets a refused rung be asked for again, and a formal demand that never went out be ordered again."""
+    """Lets a refused rung be asked for again, and a formal demand that could not be sent be ordered again."""
     customer_id, invoice_id = await _where(session, caller.seller_id, case_id)
     book = await load(session, await lock_customers(session, {customer_id: caller.seller_id}), [invoice_id])
     case = book.cases[invoice_id]
@@ -93,7 +93,7 @@ async def reopen_case(
             "case-closed", f"The case is closed: the invoice is {case.outcome}. There is nothing to re-open."
         )
     if not reopen(book, case, body.by, body.reason, now):
-        detail = "No rung of this case was refused and no demand failed to leave; it goes on by itself."
+        detail = "No rung of this case was refused and its demand was not either; it goes on by itself."
         raise conflict("nothing-to-reopen", detail)
     ladders = await shelf(session, [caller.seller_id], wiring.default_ladder)
     await finish(session, book, ladders, case, wiring.rules, now, [])

@@ -105,7 +105,7 @@ def _message(request: Request, deadline_days: int, now: datetime) -> Message | N
         tone="final",
         channels=["email", "letter"],
         items=[item],
-        template=request.row.rung,
+        template="demand",
         demand=demand,
     )
 

@@ -85,7 +85,7 @@ ABOUT = {
 
 
 class RungOut(BaseModel):
-    """A rung that was taken. `withdrawn_at`: the case was re-opened and it may be taken again."""
+    """A rung that was taken. `refused_rule`: a demand that could not be sent; `withdrawn_at`: it may be taken again."""
 
     key: str
     action: str
@@ -98,6 +98,7 @@ class RungOut(BaseModel):
     ladder_version: int
     evidence_sha256: str
     demand_deadline: date | None
+    refused_rule: str | None
     withdrawn_at: datetime | None
 
     @classmethod
