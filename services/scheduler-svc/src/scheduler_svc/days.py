@@ -9,8 +9,8 @@ from datetime import date, datetime, time
 from functools import lru_cache
 
 from remit_events.schedule import Window
-from remit_events.state import Profile
-from remit_service.calendars import WEEKDAYS, WorkWindow, calendar_source, work_window, zones_of
+from remit_events.state import CustomerState, Profile
+from remit_service.calendars import WEEKDAYS, WorkWindow, calendar_source, local_date, work_window, zones_of
 from scheduler_svc.ledger import Debtor
 from scheduler_svc.policy import Policy, WindowSpec
 
@@ -87,3 +87,9 @@ def _days(spec: WindowSpec, country: str, zone: str | None, profile: Profile) ->
 def days_of(debtor: Debtor, policy: Policy) -> Days:
     """The window of a policy at a customer's place, one object per window, country, zone and profile."""
     return _days(policy.window, debtor.country, debtor.timezone, debtor.profile)
+
+
+def today_of(whose: Debtor | CustomerState, moment: datetime) -> date:
+    """The date at the customer's place; in the main zone of a country with several, where none was given."""
+    zones = (whose.timezone,) if whose.timezone else zones_of(whose.country)
+    return local_date(moment, zones[0] if zones else "UTC")

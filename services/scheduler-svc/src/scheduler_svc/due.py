@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
+from scheduler_svc.days import Days
 from scheduler_svc.gate import Ruling, Standing, about_invoice
 from scheduler_svc.ledger import FollowUp, Progress
 from scheduler_svc.plan import TOO_LATE, Planned, old_debt, plan
@@ -106,6 +107,14 @@ def next_at(work: Work, follow_up: FollowUp) -> datetime | None:
             if one.step.offset < 0:  # from then on it is too late
                 waiting.append(days.opening(days.next_allowed(due)))
     return min(waiting, default=None)
+
+
+def first_look(follow_up: FollowUp, policy: Policy, days: Days, now: datetime) -> datetime:
+    """When a new follow-up is to be looked at first: at once when something is due, has ended or must be said."""
+    if not follow_up.invoice.is_open or follow_up.invoice.due_date is None:
+        return now
+    first = min((one.at for one in plan(follow_up, policy, days)), default=now)
+    return max(first, now)
 
 
 def _may_try(follow_up: FollowUp, one: Planned, now: datetime) -> bool:

@@ -47,7 +47,7 @@ def retry(work: Work, failed: FailedTouch) -> None:
 def _still(work: Work, failed: FailedTouch, one: TouchItem) -> bool:
     """Whether the item may go on; ends or frees its steps if not."""
     follow_up = work.follow_ups[one.invoice_id]
-    ruling = about_invoice(standing(work, follow_up, demand=failed.case_id is not None))
+    ruling = about_invoice(standing(work, follow_up, demand=failed.demand_id is not None))
     if ruling is None:
         return True
     if ruling.outcome == "suppressed":
@@ -71,13 +71,13 @@ def _forget(work: Work, failed: FailedTouch, one: TouchItem) -> None:
 
 
 def _slots(failed: FailedTouch, items: list[TouchItem]) -> list[Slot]:
-    return [Slot(one.invoice_id, step, failed.case_id) for one in items for step in (one.step, *one.merged)]
+    return [Slot(one.invoice_id, step, failed.demand_id) for one in items for step in (one.step, *one.merged)]
 
 
 def _send_again(work: Work, failed: FailedTouch, kept: list[TouchItem], channel: Channel) -> None:
     inputs: Mapping[str, Any] = {"fallback_after": list(failed.tried), "channels": [channel]}
-    if failed.case_id is not None:
-        touch = demand_touch(work, work.demands[failed.case_id], [channel], inputs, again=failed.id)
+    if failed.demand_id is not None:
+        touch = demand_touch(work, work.demands[failed.demand_id], [channel], inputs, again=failed.id)
     else:
         touch = _again(work, failed.id, kept, channel, inputs)
     for slot in _slots(failed, kept):

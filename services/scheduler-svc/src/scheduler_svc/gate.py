@@ -121,6 +121,11 @@ def about_invoice(about: Standing) -> Ruling | None:
     return next((ruling for rule in INVOICE_RULES if (ruling := rule(about))), None)
 
 
+def withdrawn(taken_back: bool) -> Ruling | None:
+    """Of a formal demand: the case it belongs to was settled or re-opened before it went."""
+    return Ruling("escalated", "suppressed", {"escalated": "withdrawn"}) if taken_back else None
+
+
 def below_minimum(policy: Policy, currency: str, total_minor: int, invoices: int) -> Ruling | None:
     """Of what one message asks for in one currency."""
     minimum = policy.minimum_balance.get(currency, 0)

@@ -101,8 +101,12 @@ class FollowUp:
 
 @dataclass(frozen=True, slots=True)
 class DemandDue:
-    """A formal demand that was triggered and waits for the gate, is in flight, or is over."""
+    """A formal demand that was triggered and waits for the gate, is in flight, or is over.
 
+    `withdrawn`: whoever triggered it took it back, so what has not gone does not go.
+    """
+
+    id: UUID
     case_id: UUID
     invoice_id: UUID
     rung: str
@@ -110,6 +114,7 @@ class DemandDue:
     deadline: date | None
     reminders_sent: int
     approved_by: str | None
+    withdrawn: bool = False
     progress: Progress = Progress()
     next_at: datetime | None = None
 
@@ -136,7 +141,7 @@ class FailedTouch:
     items: tuple[TouchItem, ...]
     tried: tuple[Channel, ...]
     reached: bool
-    case_id: UUID | None = None
+    demand_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from remit_events.schedule import Demand, Item
 from remit_events.state import Channel, Stage, Tone
 from scheduler_svc.channels import Reach, in_order, reach
 from scheduler_svc.due import Due, defer, standing, suppress
-from scheduler_svc.gate import Moment, Ruling, about_invoice, about_moment, below_minimum, no_channel
+from scheduler_svc.gate import Moment, Ruling, about_invoice, about_moment, below_minimum, no_channel, withdrawn
 from scheduler_svc.ledger import Contact, DemandDue, FollowUp, Progress, TouchItem
 from scheduler_svc.work import Slot, Touch, Work
 
@@ -51,12 +51,13 @@ def send_demand(work: Work, demand: DemandDue) -> None:
     policy, invoice = work.policy_of(follow_up), follow_up.invoice
     found = reach(work.debtor, DEMAND_CHANNELS, required=True)
     ruling = (
-        about_invoice(standing(work, follow_up, demand=True))
+        withdrawn(demand.withdrawn)
+        or about_invoice(standing(work, follow_up, demand=True))
         or below_minimum(policy, invoice.currency, invoice.chased_minor, 1)
         or (None if found.channels else no_channel(found.noted))
         or about_moment(moment(work, follow_up))
     )
-    slot = Slot(invoice.id, demand.rung, demand.case_id)
+    slot = Slot(invoice.id, demand.rung, demand.id)
     if ruling and ruling.outcome == "suppressed":
         work.finish(slot, "suppressed", ruling.rule, ruling.inputs)
     elif ruling:
@@ -89,6 +90,7 @@ def demand_touch(
         local_date=today,
         valid_until=work.days_of(follow_up).closing(today),
         window=work.days_of(follow_up).window,
+        demand_id=demand.id,
         demand=Demand(
             case_id=demand.case_id,
             reminders_sent=demand.reminders_sent,
@@ -217,7 +219,7 @@ def _sent_inputs(going: Going, lead: Due) -> Mapping[str, Any]:
     if due.takes:
         planned["merged"] = list(due.takes)
     if due.harder:
-        planned["harder_after_broken_promise"] = due.follow_up.invoice.promises_broken
+        planned["harder"] = True
     if going.reach.rerouted:
         planned["rerouted"] = True
     if due is not lead:

@@ -55,8 +55,7 @@ def assume_sent(result: Review) -> Ledger:
     work = Work(result.ledger, {}, datetime.min, UUID)  # noqa: DTZ901  # only to replace progress
     for touch in result.touches:
         for one in touch.items:
-            case_id = touch.demand.case_id if touch.demand else None
-            work.put(Slot(one.invoice_id, one.step, case_id), Progress(outcome="sent"))
+            work.put(Slot(one.invoice_id, one.step, touch.demand_id), Progress(outcome="sent"))
             for step in one.merged:
                 work.put(Slot(one.invoice_id, step), Progress(outcome="merged"))
     follow_ups, demands = tuple(work.follow_ups.values()), tuple(work.demands.values())
@@ -82,7 +81,7 @@ def _look_ahead(work: Work) -> None:
         if when is not None and when <= work.now:
             when = None
         if when != demand.next_at:
-            work.demands[demand.case_id] = replace(demand, next_at=when)
+            work.demands[demand.id] = replace(demand, next_at=when)
 
 
 def _ended(work: Work, one: FollowUp) -> bool:

@@ -30,11 +30,11 @@ NewId = Callable[[], UUID]
 
 
 class Slot(NamedTuple):
-    """What has exactly one final outcome: a step of an invoice, or the demand of a case."""
+    """What has exactly one final outcome: a step of an invoice, or a formal demand."""
 
     invoice_id: UUID
     step: str
-    case_id: UUID | None = None
+    demand_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Decision:
     rule: str
     inputs: Mapping[str, Any]
     until: datetime | None = None
-    case_id: UUID | None = None
+    demand_id: UUID | None = None
     touch_id: UUID | None = None
 
 
@@ -74,6 +74,7 @@ class Touch:
     valid_until: datetime
     window: Window
     demand: Demand | None = None
+    demand_id: UUID | None = None
 
 
 class Work:
@@ -86,7 +87,7 @@ class Work:
         self.now = now
         self.new_id = new_id
         self.follow_ups: dict[UUID, FollowUp] = {one.id: one for one in ledger.follow_ups}
-        self.demands: dict[UUID, DemandDue] = {one.case_id: one for one in ledger.demands}
+        self.demands: dict[UUID, DemandDue] = {one.id: one for one in ledger.demands}
         self.contacts: list[Contact] = list(ledger.contacts)
         self.decisions: list[Decision] = []
         self.touches: list[Touch] = []
@@ -105,14 +106,14 @@ class Work:
         return changed
 
     def standing(self, slot: Slot) -> Progress | None:
-        if slot.case_id is not None:
-            return self.demands[slot.case_id].progress
+        if slot.demand_id is not None:
+            return self.demands[slot.demand_id].progress
         return self.follow_ups[slot.invoice_id].progress.get(slot.step)
 
     def put(self, slot: Slot, progress: Progress | None) -> None:
         """Where a step or demand stands now; None: as if it had never been looked at."""
-        if slot.case_id is not None:
-            self.demands[slot.case_id] = replace(self.demands[slot.case_id], progress=progress or Progress())
+        if slot.demand_id is not None:
+            self.demands[slot.demand_id] = replace(self.demands[slot.demand_id], progress=progress or Progress())
             return
         steps = {key: kept for key, kept in self.follow_ups[slot.invoice_id].progress.items() if key != slot.step}
         if progress is not None:
@@ -145,4 +146,6 @@ class Work:
         self, slot: Slot, outcome: Outcome, rule: str, inputs: Mapping[str, Any], until: datetime | None = None
     ) -> None:
         one = self.follow_ups[slot.invoice_id]
-        self.decisions.append(Decision(one.invoice, one.policy, slot.step, outcome, rule, inputs, until, slot.case_id))
+        self.decisions.append(
+            Decision(one.invoice, one.policy, slot.step, outcome, rule, inputs, until, slot.demand_id)
+        )

@@ -1,0 +1,1 @@
+"""The routes of scheduler-svc, one module per resource."""

@@ -1,0 +1,243 @@
+"""`/v1/follow-ups`: what is followed, what comes next for one invoice, and letting an old debt go on."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import Query
+from pydantic import BaseModel, Field
+from sqlalchemy import Row, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from remit_events.state import Channel, Tone
+from remit_service.api import Listing, Now, PageDep, Router, SessionDep, paginate, problem_responses
+from remit_service.problems import conflict, not_found
+from scheduler_svc import shelving
+from scheduler_svc import tables as t
+from scheduler_svc.api.wiring import (
+    ID,
+    NUMBER,
+    CustomerQuery,
+    InvoicePath,
+    Reader,
+    WiringDep,
+    Writer,
+    example,
+    of_customer,
+    of_invoice,
+)
+from scheduler_svc.book import Book
+from scheduler_svc.bulk import fetch
+from scheduler_svc.foresight import Outlook, outlook
+from scheduler_svc.invoice_facts import release_review
+from scheduler_svc.loading import ONE, load
+from scheduler_svc.policies import PolicyCache
+
+router = Router(prefix="/v1/follow-ups", tags=["follow-ups"])
+
+_HORIZON = timedelta(days=400)
+
+Standing = Literal["following", "waiting", "in-flight", "exhausted", "closed"]
+
+
+class FollowUpOut(BaseModel):
+    """An invoice being followed. `waiting_for`: the rules that hold steps of it back; money in minor units."""
+
+    model_config = example(
+        invoice_id=ID,
+        number=NUMBER,
+        customer_id=ID,
+        customer_external_id="C-17",
+        customer_name="Alster Logistik GmbH",
+        standing="following",
+        currency="EUR",
+        balance_minor=119000,
+        due_date="2026-03-02",
+        policy_key="business",
+        policy_version=1,
+        escalated=None,
+        waiting_for=[],
+        next_at="2026-03-09T08:00:00Z",
+    )
+
+    invoice_id: UUID
+    number: str
+    customer_id: UUID
+    customer_external_id: str | None
+    customer_name: str | None
+    standing: Standing
+    currency: str
+    balance_minor: int
+    due_date: date | None
+    policy_key: str
+    policy_version: int
+    escalated: Literal["demand", "stopped"] | None
+    waiting_for: list[str]
+    next_at: datetime | None
+
+
+class StepOut(BaseModel):
+    """One step: what became of it, or when it will go if nothing but time changes.
+
+    `state`: sent, merged, suppressed, skipped (with `rule`), in-flight, waiting, planned, or never (it falls on or
+    before the issue day). `at` is when that was or will be.
+    """
+
+    model_config = example(
+        step="second",
+        offset=7,
+        tone="neutral",
+        channels=["email", "sms"],
+        falls_on="2026-03-09",
+        state="planned",
+        rule=None,
+        at="2026-03-09T08:00:00Z",
+        until=None,
+        inputs={},
+    )
+
+    step: str
+    offset: int
+    tone: Tone
+    channels: list[Channel]
+    falls_on: date | None
+    state: Literal["sent", "merged", "suppressed", "skipped", "in-flight", "waiting", "planned", "never"]
+    rule: str | None
+    at: datetime | None
+    until: datetime | None
+    inputs: dict[str, Any]
+
+
+class PlanOut(BaseModel):
+    """Everything that was and will be done about one invoice."""
+
+    follow_up: FollowUpOut
+    steps: list[StepOut]
+
+
+class Released(BaseModel):
+    model_config = example(invoice_id=ID, enters_on="2026-03-02")
+
+    invoice_id: UUID
+    enters_on: date = Field(description="The day the follow-up begins from.")
+
+
+_CHOSEN = select(t.follow_up, t.customer.c.external_id, t.customer.c.snapshot.label("customer")).join(
+    t.customer, t.customer.c.id == t.follow_up.c.customer_id
+)
+
+
+@router.get("", responses=problem_responses(401, 403, 422))
+async def list_follow_ups(
+    session: SessionDep,
+    caller: Reader,
+    page: PageDep,
+    customer: CustomerQuery = None,
+    due_before: Annotated[datetime | None, Query(description="Only what comes next before this moment.")] = None,
+    updated_since: Annotated[datetime | None, Query(description="Only what changed since.")] = None,
+    closed: Annotated[bool, Query(description="Also those that are over.")] = False,
+) -> Listing[FollowUpOut]:
+    """What is followed, in order of arrival."""
+    c = t.follow_up.c
+    chosen = _CHOSEN.where(c.seller_id == caller.seller_id)
+    if not closed:
+        chosen = chosen.where(~c.closed)
+    if customer is not None:
+        chosen = chosen.where(of_customer(c.customer_id, caller.seller_id, customer))
+    if due_before is not None:
+        chosen = chosen.where(c.next_at < due_before)
+    if updated_since is not None:
+        chosen = chosen.where(c.updated_at >= updated_since)
+    rows, next_cursor = await paginate(session, chosen, page, c.invoice_id)
+    return Listing(data=[_out(row) for row in rows], next_cursor=next_cursor)
+
+
+@router.get("/{invoice}/plan", responses=problem_responses(401, 403, 404))
+async def get_plan(invoice: InvoicePath, session: SessionDep, caller: Reader, wiring: WiringDep, now: Now) -> PlanOut:
+    """Each step of one invoice: what became of it or, if nothing but time changes, when it goes."""
+    row = await _one(session, caller.seller_id, invoice)
+    log = select(t.decision).where(t.decision.c.invoice_id == row.invoice_id, t.decision.c.demand_id.is_(None))
+    logged = {one.step: one for one in await session.execute(log.order_by(t.decision.c.at, t.decision.c.id))}
+    found = await _outlook(session, wiring.policies, row, now)
+    return PlanOut(follow_up=_out(row), steps=[_step(one, logged.get(one.step.key)) for one in found])
+
+
+@router.post("/{invoice}/release", responses=problem_responses(401, 403, 404, 409))
+async def release(invoice: InvoicePath, session: SessionDep, caller: Writer, wiring: WiringDep, now: Now) -> Released:
+    """Lets an invoice that was over 180 days overdue when it arrived be followed up, from today on."""
+    row = await _one(session, caller.seller_id, invoice)
+    book = Book(now)
+    await shelving.lock_customers(session, book, {row.customer_id: caller.seller_id}, [])
+    await shelving.load_follow_ups(session, book, [row.invoice_id])
+    record = book.follow_ups[row.invoice_id]
+    if not release_review(book, record):
+        raise conflict(
+            "not-under-review", f"Invoice {row.number} does not wait for review; there is nothing to release."
+        )
+    await shelving.write(session, book)
+    wiring.changed()
+    assert record.value.reviewed_on is not None  # noqa: S101  # just set
+    return Released(invoice_id=row.invoice_id, enters_on=record.value.reviewed_on)
+
+
+async def _one(session: AsyncSession, seller: UUID, invoice: str) -> Row[Any]:
+    c = t.follow_up.c
+    found = _CHOSEN.where(c.seller_id == seller, of_invoice(c.invoice_id, c.number, invoice))
+    row = (await session.execute(found.limit(1))).one_or_none()
+    if row is None:
+        raise not_found("followed invoice", invoice)
+    return row
+
+
+async def _outlook(session: AsyncSession, policies: PolicyCache, row: Row[Any], now: datetime) -> list[Outlook]:
+    customers = await fetch(session, ONE, seller=row.seller_id, id=row.customer_id)
+    batch = await load(session, customers, policies, now, lock=False, also=[row.invoice_id])
+    ledger = batch.ledger(batch.rows[0])
+    return outlook(ledger, row.invoice_id, policies.of(row.seller_id), now, now + _HORIZON)
+
+
+def _out(row: Row[Any]) -> FollowUpOut:
+    invoice, steps = row.snapshot, row.progress.values()
+    waiting = sorted({one["rule"] for one in steps if "rule" in one and "outcome" not in one})
+    flying = any("touch" in one and "outcome" not in one for one in steps)
+    standing: Standing = "in-flight" if flying else "waiting" if waiting else "following"
+    if row.closed or row.exhausted:
+        standing = "closed" if row.closed else "exhausted"
+    return FollowUpOut(
+        invoice_id=row.invoice_id,
+        number=row.number,
+        customer_id=row.customer_id,
+        customer_external_id=row.external_id,
+        customer_name=row.customer["name"] if row.customer else None,
+        standing=standing,
+        currency=invoice["currency"],
+        balance_minor=invoice["balance_minor"],
+        due_date=invoice["due_date"],
+        policy_key=row.policy_key,
+        policy_version=row.policy_version,
+        escalated=row.escalated,
+        waiting_for=waiting,
+        next_at=row.next_at,
+    )
+
+
+def _step(one: Outlook, logged: Row[Any] | None) -> StepOut:
+    at, rule, inputs, until = one.at, one.rule, one.inputs, one.until
+    if logged is not None and one.state in ("sent", "merged", "suppressed", "skipped") and logged.final:
+        at, rule, inputs = logged.at, logged.rule, logged.inputs
+    elif logged is not None and one.state == "waiting":
+        inputs = logged.inputs
+    return StepOut(
+        step=one.step.key,
+        offset=one.step.offset,
+        tone=one.step.tone,
+        channels=list(one.step.channels),
+        falls_on=one.falls_on,
+        state=one.state,
+        rule=rule,
+        at=at,
+        until=until,
+        inputs=dict(inputs),
+    )

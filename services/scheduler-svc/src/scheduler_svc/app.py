@@ -1,0 +1,54 @@
+"""The composition root of scheduler-svc."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import httpx
+
+from remit_events.bus import Bus
+from remit_events.consumer import Consumer
+from remit_events.pruning import Pruning
+from remit_events.relay import Relay
+from remit_service.app import create_app
+from remit_service.clock import Clock
+from remit_service.database import Database
+from remit_service.idempotency import PurgeAnswers
+from remit_service.service import Service, Task
+from scheduler_svc.api import automation, contacts, decisions, follow_ups, plans, policies
+from scheduler_svc.api.wiring import Wiring
+from scheduler_svc.handlers import TOPICS, Handlers
+from scheduler_svc.policies import PolicyCache
+from scheduler_svc.settings import Settings
+from scheduler_svc.sweep import Sweep
+
+NAME = "scheduler-svc"
+DESCRIPTION = "Follow-up policies, what comes next for each invoice, and why somebody was, or was not, contacted."
+
+
+async def build(
+    settings: Settings,
+    *,
+    clock: Clock,
+    bus: Bus,
+    http: Callable[[str], httpx.AsyncClient] | None = None,  # noqa: ARG001  # it asks nobody
+) -> Service:
+    """scheduler-svc with everything it needs."""
+    db = Database(settings.database_url, name=NAME)
+    cache = PolicyCache()
+    sweep = Sweep(db, clock, cache, batch=settings.sweep_batch)
+    routers = [
+        policies.router,
+        follow_ups.router,
+        plans.router,
+        decisions.router,
+        contacts.router,
+        automation.router,
+    ]
+    app = create_app(NAME, db=db, clock=clock, settings=settings, routers=routers, description=DESCRIPTION)
+    app.state.scheduler = Wiring(cache, sweep.changed)
+    handlers = Handlers(clock, cache, sweep.changed)
+    consumer = Consumer(NAME, db, bus, TOPICS, handlers.handle, clock)
+    relay = Relay(db, bus, f"/{NAME}", clock)
+    tasks: list[Task] = [relay, consumer, sweep, Pruning(db, bus, clock), PurgeAnswers(db, clock)]
+    return Service(NAME, settings, clock, db, bus, app, tasks)

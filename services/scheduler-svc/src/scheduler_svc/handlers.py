@@ -1,0 +1,132 @@
+"""Events in: facts and newest states are folded into follow-ups. What follows from them the sweep decides.
+
+A batch is handled set-based: its customers are locked in id order, what it is about is loaded, changed in memory in
+the order of the events, and written back with a statement per table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from remit_events import escalations, invoices, notifications
+from remit_events.envelope import CustomerEvent
+from remit_events.escalations import EscalationResolved, EscalationTriggered
+from remit_events.invoices import FollowUpReleased, SellerChanged
+from remit_events.notifications import (
+    ContactRestored,
+    ContactSuppressed,
+    DeliveryEvent,
+    ReminderCancelled,
+    ReminderDelivered,
+    ReminderFailed,
+    ReminderSent,
+    ReminderUnknown,
+    ReplyReceived,
+)
+from remit_events.state import Stage
+from remit_service.clock import Clock
+from remit_service.sellers import apply_seller_events
+from scheduler_svc import customer_facts, delivery_facts, escalation_facts, invoice_facts, policies, shelving
+from scheduler_svc.book import Book
+from scheduler_svc.policies import PolicyCache
+
+if TYPE_CHECKING:
+    from remit_events.bus import Received
+
+TOPICS = (invoices.TOPIC, notifications.TOPIC, escalations.TOPIC)
+TRANSACTIONAL = frozenset({Stage.INVOICE, Stage.THANKS})
+
+
+class Handlers:
+    """`changed` is called when something may have become due."""
+
+    def __init__(self, clock: Clock, cache: PolicyCache, changed: Callable[[], None]) -> None:
+        self._clock = clock
+        self._cache = cache
+        self._changed = changed
+
+    async def handle(self, session: AsyncSession, received: Sequence[Received]) -> None:
+        """Any events of the three topics, in bus order, each for the first time."""
+        await self._sellers(session, received)
+        events = [(one.event, one) for one in received if _concerns(one)]
+        told = [(event, one) for event, one in events if isinstance(event, CustomerEvent)]
+        if not told:
+            return
+        book = Book(self._clock.now())
+        await _load(session, book, [event for event, _ in told])
+        for event, one in told:
+            _fold(book, event, one)
+        opened = invoice_facts.new_ones(book)
+        if opened:
+            sellers = sorted({record.seller_id for record in opened})
+            await policies.seed(session, sellers, book.now)
+            chosen = invoice_facts.choose_policies(book, await policies.shelf(session, sellers))
+            await self._cache.load(session, chosen)
+            invoice_facts.plan_new(book, self._cache)
+        await shelving.write(session, book)
+        self._changed()
+
+    async def _sellers(self, session: AsyncSession, received: Sequence[Received]) -> None:
+        changed = [one for one in received if isinstance(one.event, SellerChanged)]
+        if changed:
+            await apply_seller_events(session, changed)
+            await policies.seed(session, {one.event.seller_id for one in changed}, self._clock.now())
+
+
+def _concerns(one: Received) -> bool:
+    """Invoices and thank-yous are no follow-up; receipts and replies change nothing here."""
+    event = one.event
+    if isinstance(event, DeliveryEvent | ReminderCancelled):
+        return event.stage not in TRANSACTIONAL and not isinstance(event, ReminderDelivered)
+    return not isinstance(event, ReplyReceived)
+
+
+async def _load(session: AsyncSession, book: Book, events: Sequence[CustomerEvent]) -> None:
+    whose = {event.customer_id: event.seller_id for event in events}
+    closing = [event for event in events if isinstance(event, ContactSuppressed | ContactRestored)]
+    addresses = [(event.seller_id, f"{event.channel}:{event.recipient_sha256}") for event in closing]
+    await shelving.lock_customers(session, book, whose, addresses)
+    states = [(event.seller_id, state) for event in events if (state := event.customer_state())]
+    await shelving.load_suppressions(session, book, states)
+    await shelving.load_touches(session, book, list(_touch_ids(events)))
+    touched = [item.invoice_id for touch in book.touches.values() for item in touch.items]
+    told = [state.id for event in events for state in event.invoice_states()]
+    cases = [event for event in events if isinstance(event, EscalationResolved)]
+    await shelving.load_follow_ups(session, book, [*touched, *told, *(case.invoice_id for case in cases)])
+    ids = [touch.demand_id for touch in book.touches.values() if touch.demand_id]
+    await shelving.load_demands(session, book, ids, [case.case_id for case in cases])
+
+
+def _touch_ids(events: Iterable[CustomerEvent]) -> set[UUID]:
+    return {event.touch_id for event in events if isinstance(event, DeliveryEvent | ReminderCancelled)}
+
+
+def _fold(book: Book, event: CustomerEvent, one: Received) -> None:
+    """One event: states first, then the fact."""
+    if state := event.customer_state():
+        customer_facts.customer_changed(book, state)
+    opens = event.topic == invoices.TOPIC or isinstance(event, EscalationTriggered)
+    invoice_facts.invoice_states(book, event, one.message.time, opens=opens)
+    match event:
+        case FollowUpReleased():
+            invoice_facts.released(book, event)
+        case ReminderSent():
+            delivery_facts.reminder_sent(book, event)
+        case ReminderFailed():
+            delivery_facts.reminder_failed(book, event)
+        case ReminderUnknown():
+            delivery_facts.reminder_unknown(book, event)
+        case ReminderCancelled():
+            delivery_facts.reminder_cancelled(book, event)
+        case ContactSuppressed():
+            customer_facts.contact_suppressed(book, event)
+        case ContactRestored():
+            customer_facts.contact_restored(book, event)
+        case EscalationTriggered():
+            escalation_facts.triggered(book, event, one.message.id, one.message.time)
+        case EscalationResolved():
+            escalation_facts.resolved(book, event)

@@ -1,0 +1,176 @@
+"""Customers with everything that decides about them, in a constant number of queries however many they are."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from remit_events.state import CustomerState
+from scheduler_svc import records
+from scheduler_svc.bulk import execute, fetch
+from scheduler_svc.gate import LAW_CAP
+from scheduler_svc.ledger import Contact, Debtor, DemandDue, FailedTouch, FollowUp, Ledger
+from scheduler_svc.policies import PolicyCache
+from scheduler_svc.policy import Policy
+
+_CUSTOMER = """
+SELECT c.id, c.seller_id, c.external_id, c.snapshot, c.addresses, c.suppressed, c.next_at,
+    coalesce(a."on", true) AS automation_on
+FROM customer c LEFT JOIN automation a ON a.seller_id = c.seller_id
+"""
+CLAIM = (
+    _CUSTOMER
+    + """
+WHERE c.next_at <= :now AND c.snapshot IS NOT NULL ORDER BY c.next_at LIMIT :limit FOR UPDATE OF c SKIP LOCKED
+"""
+)
+FOLLOWED = (
+    _CUSTOMER
+    + """
+WHERE c.seller_id = :seller AND c.snapshot IS NOT NULL AND c.external_id > :after
+AND EXISTS (SELECT FROM follow_up f WHERE f.customer_id = c.id AND NOT f.closed AND NOT f.exhausted)
+ORDER BY c.external_id LIMIT :limit
+"""
+)
+ONE = _CUSTOMER + "WHERE c.seller_id = :seller AND c.id = :id AND c.snapshot IS NOT NULL"
+
+# Two customers at one address must not be decided about at once by two sweeps.
+_LOCK_SHARED = """
+SELECT pg_advisory_xact_lock(key) FROM (
+    SELECT hashtextextended(address, 1) AS key FROM customer, unnest(addresses) AS address
+    WHERE addresses && CAST(:addresses AS text[]) AND address = ANY(CAST(:addresses AS text[]))
+    GROUP BY address HAVING count(*) > 1 ORDER BY 1
+) AS shared
+"""
+_DEMANDS = f"SELECT {records.DEMAND_COLUMNS} FROM demand WHERE customer_id = ANY(:ids) AND NOT closed"  # noqa: S608
+_FAILED = """
+SELECT id, customer_id, local_date, items, channels, reached, demand_id FROM touch
+WHERE customer_id = ANY(:ids) AND status = 'failed'
+"""
+_FOLLOW_UPS = f"""
+SELECT {records.FOLLOW_UP_COLUMNS} FROM follow_up
+WHERE (customer_id = ANY(:ids) AND NOT closed) OR invoice_id = ANY(:more)
+"""  # noqa: S608
+_CONTACTS = """
+SELECT seller_id, customer_id, on_date, touch_id, addresses FROM contact
+WHERE on_date >= :since AND (customer_id = ANY(:ids) OR addresses && CAST(:addresses AS text[]))
+"""
+
+
+@dataclass(slots=True)
+class ContactBook:
+    """Contacts by customer and by address; what a batch adds counts at once for those who share the address."""
+
+    by_customer: dict[UUID, list[tuple[Contact, list[str]]]] = field(default_factory=lambda: defaultdict(list))
+    by_address: dict[tuple[UUID, str], list[tuple[UUID, Contact]]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, seller: UUID, customer: UUID, contact: Contact, addresses: Iterable[str]) -> None:
+        reached = list(addresses)
+        self.by_customer[customer].append((contact, reached))
+        for address in reached:
+            self.by_address[seller, address].append((customer, contact))
+
+    def remove(self, seller: UUID, customer: UUID, touch_id: UUID) -> None:
+        for contact, addresses in self.by_customer[customer]:
+            if contact.touch_id == touch_id:
+                for address in addresses:
+                    self.by_address[seller, address].remove((customer, contact))
+        kept = [one for one in self.by_customer[customer] if one[0].touch_id != touch_id]
+        self.by_customer[customer] = kept
+
+    def of(self, seller: UUID, customer: UUID, addresses: Iterable[str]) -> tuple[Contact, ...]:
+        """A customer's own contacts, and others' at one of its addresses."""
+        own = [contact for contact, _ in self.by_customer.get(customer, ())]
+        shared = {
+            (other, contact): Contact(contact.on, contact.touch_id, shared=True)
+            for address in addresses
+            for other, contact in self.by_address.get((seller, address), ())
+            if other != customer
+        }
+        return (*own, *shared.values())
+
+
+@dataclass(slots=True)
+class Batch:
+    """Some customers, in the order of their external ids, with what decides about each."""
+
+    rows: Sequence[Any]
+    follow_ups: dict[UUID, list[FollowUp]]
+    demands: dict[UUID, list[DemandDue]]
+    failed: dict[UUID, list[FailedTouch]]
+    contacts: ContactBook
+    debtors: dict[UUID, Debtor]
+
+    def ledger(self, row: Any) -> Ledger:
+        """As it stands now, with the contacts that earlier customers of the batch have just had."""
+        return Ledger(
+            debtor=self.debtors[row.id],
+            automation_on=row.automation_on,
+            follow_ups=tuple(self.follow_ups[row.id]),
+            demands=tuple(self.demands[row.id]),
+            failed=tuple(self.failed[row.id]),
+            contacts=self.contacts.of(row.seller_id, row.id, row.addresses),
+        )
+
+
+async def load(
+    session: AsyncSession,
+    rows: Sequence[Any],
+    policies: PolicyCache,
+    now: datetime,
+    *,
+    lock: bool,
+    also: Sequence[UUID] = (),
+) -> Batch:
+    """Everything about the customers of `rows`, and the follow-ups `also` though they may be over.
+
+    `lock`: their rows are locked, the addresses they share become so.
+    """
+    known = sorted((row for row in rows if row.snapshot), key=lambda row: (row.seller_id, row.external_id))
+    ids = [row.id for row in known]
+    addresses = sorted({address for row in known for address in row.addresses})
+    if lock and addresses:
+        await execute(session, _LOCK_SHARED, addresses=addresses)
+    demands = await fetch(session, _DEMANDS, ids=ids)
+    failed = await fetch(session, _FAILED, ids=ids)
+    more = {row.invoice_id for row in demands} | {UUID(i["invoice_id"]) for row in failed for i in row.items} | {*also}
+    follow_ups = await fetch(session, _FOLLOW_UPS, ids=ids, more=list(more))
+    debtors = {
+        row.id: records.debtor(row.seller_id, CustomerState.model_validate(row.snapshot), row.suppressed)
+        for row in known
+    }
+    batch = Batch(known, defaultdict(list), defaultdict(list), defaultdict(list), ContactBook(), debtors)
+    for row in follow_ups:
+        batch.follow_ups[row.customer_id].append(records.follow_up(row))
+    there = {row.invoice_id for row in follow_ups}
+    for row in demands:
+        if row.invoice_id in there:
+            batch.demands[row.customer_id].append(records.demand(row))
+    for row in failed:
+        if all(UUID(item["invoice_id"]) in there for item in row.items):
+            batch.failed[row.customer_id].append(records.failed_touch(row))
+    sellers = {row.id: row.seller_id for row in known}
+    wanted = [(sellers[c], one.policy) for c, found in batch.follow_ups.items() for one in found]
+    await policies.load(session, wanted)
+    since = now.date() - timedelta(longest_look_back(policies.known[one] for one in set(wanted)) + 2)
+    await _load_contacts(session, batch, ids, addresses, since)
+    return batch
+
+
+def longest_look_back(policies: Iterable[Policy]) -> int:
+    """How many days back a contact may still matter to gap or cap."""
+    caps = ((one.contact_cap.days if one.contact_cap else 0, one.minimum_gap_days) for one in policies)
+    return max([LAW_CAP.days, *(max(pair) for pair in caps)])
+
+
+async def _load_contacts(
+    session: AsyncSession, batch: Batch, ids: list[UUID], addresses: list[str], since: date
+) -> None:
+    for row in await fetch(session, _CONTACTS, ids=ids, addresses=addresses, since=since):
+        batch.contacts.add(row.seller_id, row.customer_id, Contact(row.on_date, row.touch_id), row.addresses)

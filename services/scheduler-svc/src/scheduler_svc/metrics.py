@@ -1,0 +1,19 @@
+"""What the scheduler counts beside what every service does."""
+
+from __future__ import annotations
+
+from prometheus_client import Counter
+
+_SERVICE = "scheduler-svc"
+
+REVIEWS = Counter("remit_reviews_total", "Customers decided about", ["service"]).labels(_SERVICE)
+TOUCHES = Counter("remit_touches_total", "Messages handed over for sending", ["service", "stage"])
+DECISIONS = Counter("remit_decisions_total", "Rows of the decision log", ["service", "outcome", "rule"])
+
+
+def count_touch(stage: str) -> None:
+    TOUCHES.labels(_SERVICE, stage).inc()
+
+
+def count_decision(outcome: str, rule: str) -> None:
+    DECISIONS.labels(_SERVICE, outcome, rule).inc()

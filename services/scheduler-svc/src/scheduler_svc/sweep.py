@@ -1,0 +1,104 @@
+"""The sweep: claims customers something is due for, decides about each under its lock, stores, goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from remit_service.clock import Clock
+from remit_service.database import Database
+from scheduler_svc.bulk import fetch, new_id
+from scheduler_svc.ledger import Contact
+from scheduler_svc.loading import CLAIM, Batch, load
+from scheduler_svc.metrics import REVIEWS, count_decision, count_touch
+from scheduler_svc.policies import PolicyCache
+from scheduler_svc.records import contact_keys
+from scheduler_svc.review import Review, review
+from scheduler_svc.storing import Outcome
+
+BATCH = 500
+_NEXT = "SELECT min(next_at) AS next_at FROM customer WHERE next_at IS NOT NULL"
+
+
+class Sweep:
+    """Task of phase 1. `hint_seconds`: how long it may go by what it last saw, unless told of a change (`changed`).
+
+    Another process may plan something in the meantime; it is then found that much later at most.
+    """
+
+    name = "sweep"
+    phase = 1
+
+    def __init__(
+        self, database: Database, clock: Clock, policies: PolicyCache, *, batch: int = BATCH, hint_seconds: float = 0.5
+    ) -> None:
+        self.wake = asyncio.Event()
+        self._database = database
+        self._clock = clock
+        self._policies = policies
+        self._batch = batch
+        self._hint_seconds = hint_seconds
+        self._seen: tuple[datetime | None, float] | None = None
+
+    def changed(self) -> None:
+        """Something may have become due: what was seen no longer counts."""
+        self._seen = None
+        self.wake.set()
+
+    async def run(self) -> int:
+        """Reviews every customer due by now; gives how many."""
+        reviewed = 0
+        if self._idle():
+            return 0
+        while True:
+            now = self._clock.now()
+            async with self._database.transaction() as session:
+                rows = await fetch(session, CLAIM, now=now, limit=self._batch)
+                if rows:
+                    await self._decide(session, await load(session, rows, self._policies, now, lock=True), now)
+            reviewed += len(rows)
+            if rows:
+                self._seen = None
+            if len(rows) < self._batch:
+                return reviewed
+
+    async def next_at(self) -> datetime | None:
+        """When the next customer is due; one look at an index."""
+        if self._seen is None or time.monotonic() - self._seen[1] > self._hint_seconds:
+            looked_at = time.monotonic()
+            async with self._database.reading() as session:
+                (row,) = await fetch(session, _NEXT)
+            self._seen = (row.next_at, looked_at)
+        return self._seen[0]
+
+    def _idle(self) -> bool:
+        """Nothing was due when last looked, and nothing has changed since."""
+        if self._seen is None or time.monotonic() - self._seen[1] > self._hint_seconds:
+            return False
+        due = self._seen[0]
+        return due is None or due > self._clock.now()
+
+    async def _decide(self, session: AsyncSession, batch: Batch, now: datetime) -> None:
+        outcome = Outcome(now)
+        for row in batch.rows:
+            before = batch.ledger(row)
+            result = review(before, self._policies.of(row.seller_id), now, new_id)
+            outcome.add(before, result)
+            for touch_id in (*result.released, *(touch.id for touch in result.touches if touch.again)):
+                batch.contacts.remove(row.seller_id, row.id, touch_id)
+            for touch in result.touches:
+                reached = contact_keys(before.debtor.addresses, touch.channels)
+                batch.contacts.add(row.seller_id, row.id, Contact(touch.local_date, touch.id), reached)
+            _count(result)
+        await outcome.store(session)
+
+
+def _count(result: Review) -> None:
+    REVIEWS.inc()
+    for touch in result.touches:
+        count_touch(touch.stage)
+    for decision in result.decisions:
+        count_decision(decision.outcome, decision.rule)
