@@ -18,13 +18,14 @@ from escalation_svc.watch import Watch
 from remit_events import invoices, notifications, schedule
 from remit_events.bus import Bus
 from remit_events.consumer import Consumer
+from remit_events.pruning import Pruning
 from remit_events.relay import Relay
 from remit_service.app import create_app
 from remit_service.clock import Clock
 from remit_service.database import Database
 from remit_service.idempotency import PurgeAnswers
 from remit_service.peers import peer_client
-from remit_service.service import Service
+from remit_service.service import Service, Task
 
 NAME = "escalation-svc"
 TOPICS = (invoices.TOPIC, schedule.TOPIC, notifications.TOPIC)
@@ -41,13 +42,26 @@ async def build(
     peer = "notifier-svc"
     notifier = http(peer) if http else peer_client(peer, settings.notifier_url, settings, timeout=PREVIEW_SECONDS)
     routers = [ladders.router, cases.router, approvals.router, tasks.router]
-    app = create_app(NAME, db=db, clock=clock, settings=settings, routers=routers, description=DESCRIPTION)
-    app.state.escalation = Wiring(rules, settings.ladder_default, watch, notifier)
     handlers = Handlers(clock, rules, settings.ladder_default, watch)
     consumer = Consumer(NAME, db, bus, TOPICS, handlers.handle, clock)
+
+    async def events() -> str | None:
+        return None if consumer.healthy() else "events lie ahead and none was handled for a minute"
+
+    app = create_app(
+        NAME,
+        db=db,
+        clock=clock,
+        settings=settings,
+        routers=routers,
+        ready_checks=[events],
+        description=DESCRIPTION,
+    )
+    app.state.escalation = Wiring(rules, settings.ladder_default, watch, notifier)
     relay = Relay(db, bus, f"/{NAME}", clock)
     rungs = Rungs(db, clock, rules, settings.ladder_default, watch)
-    service = Service(NAME, settings, clock, db, bus, app, [relay, consumer, rungs, PurgeAnswers(db, clock)])
+    work: list[Task] = [relay, consumer, rungs, Pruning(db, bus, clock), PurgeAnswers(db, clock)]
+    service = Service(NAME, settings, clock, db, bus, app, work)
     service.closers += [notifier.aclose] if http is None else []
     service.closers += [relay.close, consumer.close]
     return service
