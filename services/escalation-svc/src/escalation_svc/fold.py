@@ -20,7 +20,7 @@ from remit_events.notifications import (
     ReminderSent,
     ReminderUnknown,
 )
-from remit_events.schedule import Item, PaymentDue, TouchSuppressed
+from remit_events.schedule import FollowUpExhausted, Item, PaymentDue, TouchSuppressed
 from remit_events.state import CustomerState, InvoiceState, Stage
 
 FOLLOW_UP = frozenset({Stage.UPCOMING, Stage.DUE, Stage.OVERDUE, Stage.DEMAND})
@@ -32,8 +32,8 @@ def concerns(event: object) -> bool:
     """Whether a case can change by it."""
     if isinstance(event, PaymentDue | DeliveryEvent | ReminderCancelled):
         return event.stage in FOLLOW_UP
-    if not isinstance(event, CustomerEvent):
-        return False
+    if not isinstance(event, CustomerEvent) or isinstance(event, FollowUpExhausted):
+        return False  # the ladder counts days and reminders, not what the policy has left
     return event.customer_state() is not None or bool(event.invoice_states())
 
 
