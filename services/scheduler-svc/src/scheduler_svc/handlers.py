@@ -63,8 +63,7 @@ class Handlers:
         opened = invoice_facts.new_ones(book)
         if opened:
             sellers = sorted({record.seller_id for record in opened})
-            await policies.seed(session, sellers, book.now)
-            chosen = invoice_facts.choose_policies(book, await policies.shelf(session, sellers))
+            chosen = invoice_facts.choose_policies(book, await policies.shelf(session, sellers, book.now))
             await self._cache.load(session, chosen)
             invoice_facts.plan_new(book, self._cache)
         await shelving.write(session, book)

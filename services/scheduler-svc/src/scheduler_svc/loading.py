@@ -21,7 +21,9 @@ from scheduler_svc.policy import Policy
 
 _CUSTOMER = """
 SELECT c.id, c.seller_id, c.external_id, c.snapshot, c.addresses, c.suppressed, c.next_at,
-    coalesce(a."on", true) AS automation_on
+    coalesce(a."on", true) AS automation_on,
+    EXISTS (SELECT FROM demand WHERE customer_id = c.id AND NOT closed) AS has_demands,
+    EXISTS (SELECT FROM touch WHERE customer_id = c.id AND status = 'failed') AS has_failed
 FROM customer c LEFT JOIN automation a ON a.seller_id = c.seller_id
 """
 CLAIM = (
@@ -137,8 +139,8 @@ async def load(
     addresses = sorted({address for row in known for address in row.addresses})
     if lock and addresses:
         await execute(session, _LOCK_SHARED, addresses=addresses)
-    demands = await fetch(session, _DEMANDS, ids=ids)
-    failed = await fetch(session, _FAILED, ids=ids)
+    demands = await fetch(session, _DEMANDS, ids=ids) if any(row.has_demands for row in known) else ()
+    failed = await fetch(session, _FAILED, ids=ids) if any(row.has_failed for row in known) else ()
     more = {row.invoice_id for row in demands} | {UUID(i["invoice_id"]) for row in failed for i in row.items} | {*also}
     follow_ups = await fetch(session, _FOLLOW_UPS, ids=ids, more=list(more))
     debtors = {

@@ -22,11 +22,11 @@ from scheduler_svc.policy_file import SHIPPED, shipped
 EVERYONE = "*"
 PROFILES: tuple[Profile, ...] = ("business", "individual", "government")
 
-_KNOWN = "SELECT seller_id FROM policy_assignment WHERE seller_id = ANY(:sellers) GROUP BY seller_id"
-_NEWEST = (
-    "SELECT seller_id, key, max(version) AS version FROM policy_version WHERE seller_id = ANY(:sellers) GROUP BY 1, 2"
-)
-_ASSIGNED = "SELECT seller_id, profile, key FROM policy_assignment WHERE seller_id = ANY(:sellers)"
+_SHELF = """
+SELECT seller_id, NULL AS profile, key, max(version) AS version FROM policy_version
+WHERE seller_id = ANY(:sellers) GROUP BY seller_id, key
+UNION ALL SELECT seller_id, profile, key, NULL FROM policy_assignment WHERE seller_id = ANY(:sellers)
+"""
 _BODIES = """
 SELECT seller_id, key, version, body FROM policy_version
 JOIN unnest(CAST(:sellers AS uuid[]), CAST(:keys AS text[]), CAST(:versions AS int[])) AS wanted (s, k, v)
@@ -52,6 +52,10 @@ class Shelf:
 
     newest: Mapping[tuple[UUID, str], int]
     assigned: Mapping[tuple[UUID, str], str]
+
+    def has(self, seller: UUID) -> bool:
+        """Whether a seller was given the shipped policies."""
+        return any((seller, profile) in self.assigned for profile in PROFILES)
 
     def choose(self, seller: UUID, profile: Profile, *named: str | None) -> PolicyRef:
         """The first policy named that there is (the invoice's, the customer's), else the seller's for everyone, else
@@ -115,8 +119,8 @@ def _parsed(body: bytes) -> Policy:
 async def seed(session: AsyncSession, sellers: Iterable[UUID], now: datetime) -> None:
     """Gives sellers that have none the shipped policies as version 1, assigned by profile."""
     wanted = sorted(set(sellers))
-    known = {row.seller_id for row in await fetch(session, _KNOWN, sellers=wanted)} if wanted else set()
-    new = [seller for seller in wanted if seller not in known]
+    known = await read_shelf(session, wanted)
+    new = [seller for seller in wanted if not known.has(seller)]
     if not new:
         return
     versions = [
@@ -129,12 +133,20 @@ async def seed(session: AsyncSession, sellers: Iterable[UUID], now: datetime) ->
     await insert_rows(session, t.policy_assignment, assignments, on_conflict="DO NOTHING")
 
 
-async def shelf(session: AsyncSession, sellers: Sequence[UUID]) -> Shelf:
-    newest = await fetch(session, _NEWEST, sellers=list(sellers))
-    assigned = await fetch(session, _ASSIGNED, sellers=list(sellers))
+async def shelf(session: AsyncSession, sellers: Sequence[UUID], now: datetime) -> Shelf:
+    """What sellers have; those that had nothing are given the shipped policies."""
+    found = await read_shelf(session, sellers)
+    if all(found.has(seller) for seller in sellers):
+        return found
+    await seed(session, sellers, now)
+    return await read_shelf(session, sellers)
+
+
+async def read_shelf(session: AsyncSession, sellers: Sequence[UUID]) -> Shelf:
+    rows = await fetch(session, _SHELF, sellers=list(sellers))
     return Shelf(
-        newest={(row.seller_id, row.key): row.version for row in newest},
-        assigned={(row.seller_id, row.profile): row.key for row in assigned},
+        newest={(row.seller_id, row.key): row.version for row in rows if row.profile is None},
+        assigned={(row.seller_id, row.profile): row.key for row in rows if row.profile is not None},
     )
 
 

@@ -6,6 +6,7 @@ import asyncio
 import time
 from datetime import datetime
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from remit_service.clock import Clock
@@ -20,7 +21,8 @@ from scheduler_svc.review import Review, review
 from scheduler_svc.storing import Outcome
 
 BATCH = 500
-_NEXT = "SELECT min(next_at) AS next_at FROM customer WHERE next_at IS NOT NULL"
+LOCKED_SECONDS = 0.02
+_NEXT = text("SELECT min(next_at) FROM customer WHERE next_at IS NOT NULL")
 
 
 class Sweep:
@@ -37,6 +39,7 @@ class Sweep:
     ) -> None:
         self.wake = asyncio.Event()
         self._database = database
+        self._glancing = database.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._clock = clock
         self._policies = policies
         self._batch = batch
@@ -50,36 +53,35 @@ class Sweep:
 
     async def run(self) -> int:
         """Reviews every customer due by now; gives how many."""
+        due = await self.next_at()
         reviewed = 0
-        if self._idle():
-            return 0
-        while True:
-            now = self._clock.now()
-            async with self._database.transaction() as session:
-                rows = await fetch(session, CLAIM, now=now, limit=self._batch)
-                if rows:
-                    await self._decide(session, await load(session, rows, self._policies, now, lock=True), now)
-            reviewed += len(rows)
-            if rows:
-                self._seen = None
-            if len(rows) < self._batch:
+        while due is not None and due <= self._clock.now():
+            found, due = await self._batch_of(self._clock.now())
+            reviewed += found
+            if not found:
+                await asyncio.sleep(LOCKED_SECONDS)  # others hold what is due: they will see to it
                 return reviewed
+        return reviewed
 
     async def next_at(self) -> datetime | None:
         """When the next customer is due; one look at an index."""
         if self._seen is None or time.monotonic() - self._seen[1] > self._hint_seconds:
             looked_at = time.monotonic()
-            async with self._database.reading() as session:
-                (row,) = await fetch(session, _NEXT)
-            self._seen = (row.next_at, looked_at)
+            async with self._glancing.connect() as connection:
+                self._seen = (await connection.scalar(_NEXT), looked_at)
         return self._seen[0]
 
-    def _idle(self) -> bool:
-        """Nothing was due when last looked, and nothing has changed since."""
-        if self._seen is None or time.monotonic() - self._seen[1] > self._hint_seconds:
-            return False
-        due = self._seen[0]
-        return due is None or due > self._clock.now()
+    async def _batch_of(self, now: datetime) -> tuple[int, datetime | None]:
+        """One batch in one transaction; gives its size and when the next customer is due."""
+        looked_at = time.monotonic()
+        async with self._database.transaction() as session:
+            rows = await fetch(session, CLAIM, now=now, limit=self._batch)
+            if rows:
+                self._seen = None
+                await self._decide(session, await load(session, rows, self._policies, now, lock=True), now)
+            due: datetime | None = await session.scalar(_NEXT)
+        self._seen = (due, looked_at)
+        return len(rows), due
 
     async def _decide(self, session: AsyncSession, batch: Batch, now: datetime) -> None:
         outcome = Outcome(now)
