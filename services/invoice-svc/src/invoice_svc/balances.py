@@ -14,6 +14,7 @@ from invoice_svc.bulk import among, records
 from invoice_svc.customers import held
 from invoice_svc.invoices import Invoice
 from invoice_svc.tables import customer, invoice
+from remit_events.state import Hold, InvoiceState
 
 _STATES = (
     select(invoice, customer.c.hold_reason.label("their_reason"), customer.c.hold_until.label("their_until"))
@@ -22,8 +23,14 @@ _STATES = (
 )
 
 
-async def states(session: AsyncSession, seller_id: UUID | None, invoice_ids: Sequence[UUID]) -> list[dict[str, Any]]:
-    """InvoiceState of each by field, with the hold on its customer beside it as `customer_hold`.
+class BalanceState(InvoiceState):
+    """The invoice as committed now; `customer_hold` is a hold on all of the customer's invoices."""
+
+    customer_hold: Hold | None = None
+
+
+async def states(session: AsyncSession, seller_id: UUID | None, invoice_ids: Sequence[UUID]) -> list[BalanceState]:
+    """The state of each invoice, in no order.
 
     Unknown ids, drafts and, with `seller_id`, other sellers' invoices are left out.
     """
@@ -33,6 +40,5 @@ async def states(session: AsyncSession, seller_id: UUID | None, invoice_ids: Seq
     return records(_state, await session.execute(statement))
 
 
-def _state(their_reason: str | None, their_until: date | None, **row: Any) -> dict[str, Any]:
-    hold = held(their_reason, their_until)
-    return dict(Invoice(**row).state()) | {"customer_hold": hold}
+def _state(their_reason: str | None, their_until: date | None, **row: Any) -> BalanceState:
+    return Invoice(**row).state_as(BalanceState, customer_hold=held(their_reason, their_until))

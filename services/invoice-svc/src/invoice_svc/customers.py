@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from invoice_svc.bulk import among, insert_rows, new_id, records, update_rows
+from invoice_svc.bulk import among, insert_objects, new_id, records, update_objects
 from invoice_svc.inputs import CustomerIn
 from invoice_svc.tables import customer as table
 from remit_events.invoices import CustomerChanged, FollowUpHeld, FollowUpReleased
@@ -106,9 +106,6 @@ class Customer:
             version=self.version,
         )
 
-    def row(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in COLUMNS}
-
     def _bump(self, now: datetime) -> None:
         self.version += 1
         self.updated_at = now
@@ -118,6 +115,16 @@ class Customer:
 
 
 COLUMNS = tuple(field.name for field in fields(Customer))
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """What an invoice or a payment needs of its customer."""
+
+    id: UUID
+    external_id: str
+    country: str
+    timezone: str | None
 
 
 def held(reason: str | None, until: date | None) -> Hold | None:
@@ -142,14 +149,16 @@ async def lock_external(session: AsyncSession, seller_id: UUID, external_ids: It
     return {found.external_id: found for found in await _locked(session, seller_id, wanted)}
 
 
-async def lock_any(
+async def lock_owners(
     session: AsyncSession, seller_id: UUID, ids: Collection[UUID], external_ids: Collection[str]
-) -> list[Customer]:
-    """As `lock`, by either id."""
+) -> list[Owner]:
+    """As `lock`, by either id, and reading no more than needed."""
     wanted = among(table.c.id, ids) if not external_ids else among(table.c.external_id, external_ids)
     if ids and external_ids:
         wanted = among(table.c.id, ids) | wanted
-    return await _locked(session, seller_id, wanted)
+    columns = [table.c[field.name] for field in fields(Owner)]
+    statement = select(*columns).where(table.c.seller_id == seller_id, wanted).order_by(table.c.id).with_for_update()
+    return records(Owner, await session.execute(statement))
 
 
 async def _locked(session: AsyncSession, seller_id: UUID, wanted: ColumnElement[bool]) -> list[Customer]:
@@ -158,7 +167,7 @@ async def _locked(session: AsyncSession, seller_id: UUID, wanted: ColumnElement[
     return records(Customer, rows)
 
 
-async def find(session: AsyncSession, seller_id: UUID, *, key: UUID | str) -> Customer | None:
+async def find(session: AsyncSession, seller_id: UUID, key: UUID | str) -> Customer | None:
     """One customer by id or, given text, by external id; not locked."""
     wanted = table.c.id == key if isinstance(key, UUID) else table.c.external_id == key
     found = records(Customer, await session.execute(select(table).where(table.c.seller_id == seller_id, wanted)))
@@ -169,8 +178,8 @@ async def insert(session: AsyncSession, customers: Sequence[Customer]) -> set[UU
     """Stores new customers, sorted so that two writers of the same ones cannot lock each other; gives the ids that
     went in: another transaction may have made the same external id meanwhile."""
     ordered = sorted(customers, key=lambda one: one.external_id)
-    return set(await insert_rows(session, table, [one.row() for one in ordered], skip_existing=True, returning="id"))
+    return set(await insert_objects(session, table, COLUMNS, ordered))
 
 
 async def update(session: AsyncSession, customers: Iterable[Customer]) -> None:
-    await update_rows(session, table, [one.row() for one in customers])
+    await update_objects(session, table, COLUMNS, list(customers))

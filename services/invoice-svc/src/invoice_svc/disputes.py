@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from invoice_svc import customers, invoices
-from invoice_svc.bulk import among, insert_rows, new_id, records, update_rows
+from invoice_svc.bulk import among, insert_objects, new_id, records, update_objects
 from invoice_svc.inputs import DisputeIn
 from invoice_svc.invoices import Invoice
 from invoice_svc.tables import dispute as table
@@ -85,9 +85,6 @@ class Dispute:
         self.close("invoice void", now)
         return DisputeResolved(**self._about(invoice), outcome="invoice void")
 
-    def row(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in COLUMNS}
-
     def _about(self, invoice: Invoice) -> dict[str, Any]:
         return {
             "seller_id": self.seller_id,
@@ -145,11 +142,11 @@ async def open_of(session: AsyncSession, seller_id: UUID, invoice_ids: Iterable[
 
 
 async def insert(session: AsyncSession, made: Sequence[Dispute]) -> None:
-    await insert_rows(session, table, [one.row() for one in made])
+    await insert_objects(session, table, COLUMNS, made)
 
 
 async def update(session: AsyncSession, changed: Iterable[Dispute]) -> None:
-    await update_rows(session, table, [{name: getattr(one, name) for name in CHANGING} for one in changed])
+    await update_objects(session, table, CHANGING, list(changed))
 
 
 async def _load(session: AsyncSession, seller_id: UUID, wanted: ColumnElement[bool]) -> list[Dispute]:

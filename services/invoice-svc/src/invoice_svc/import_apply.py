@@ -196,8 +196,7 @@ def _existing(chunk: Chunk, row: ImportRow, invoice: Invoice, today: date) -> Re
             chunk.events.append(dispute.resolve(invoice, NO_LONGER_DISPUTED, chunk.now))
             chunk.resolved.append(dispute)
     for payment in reversed(standing[len(standing) - found.reversals :]):
-        held, on = {invoice.id: invoice}, found.pay.on if found.pay else today
-        chunk.events.append(payment.take_back(held, chunk.promised, TAKEN_BACK, on, chunk.now))
+        chunk.events.append(payment.take_back({invoice.id: invoice}, chunk.promised, TAKEN_BACK, today, chunk.now))
         chunk.reversed.append(payment)
     if found.pay is not None:
         _pay(chunk, invoice, found.pay)

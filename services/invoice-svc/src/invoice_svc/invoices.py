@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from invoice_svc import customers
-from invoice_svc.bulk import among, insert_rows, records, update_rows
+from invoice_svc.bulk import among, insert_objects, records, update_objects
 from invoice_svc.customers import Customer, held
 from invoice_svc.tables import invoice as table
 from remit_events.envelope import Event
@@ -32,6 +32,7 @@ from remit_events.invoices import (
 from remit_events.state import InvoiceState, InvoiceStatus, Promise
 from remit_service.problems import conflict, not_found
 
+State = TypeVar("State", bound=InvoiceState)
 OPEN = ("issued", "partly_paid")
 
 
@@ -91,9 +92,13 @@ class Invoice:
 
     def state(self) -> InvoiceState:
         """The whole invoice as events carry it; only of one that was issued."""
+        return self.state_as(InvoiceState)
+
+    def state_as(self, kind: type[State], **more: Any) -> State:
+        """The state as a richer kind of it."""
         if self.number is None or self.issue_date is None or self.issued_at is None:
             raise AssertionError("a draft has no state to publish")
-        return InvoiceState(
+        return kind(
             id=self.id,
             customer_id=self.customer_id,
             number=self.number,
@@ -111,6 +116,7 @@ class Invoice:
             hold=held(self.hold_reason, self.hold_until),
             promise=self.promise,
             promises_broken=self.promises_broken,
+            **more,
         )
 
     def issue(self, number: str, issue_date: date, now: datetime) -> InvoiceIssued:
@@ -225,9 +231,6 @@ class Invoice:
         if not self.is_open:
             raise conflict("invoice-paid", f"Invoice {self.number} is paid in full and cannot be {done}.")
 
-    def row(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in COLUMNS}
-
     def _clear_promise(self) -> None:
         self.promise_id = self.promise_on = self.promise_minor = self.promise_grace_until = None
         self.promise_paid_minor = 0
@@ -253,7 +256,7 @@ async def lock(session: AsyncSession, seller_id: UUID, ids: Iterable[UUID]) -> d
 
 async def lock_one(session: AsyncSession, seller_id: UUID, invoice_id: UUID) -> tuple[Customer, Invoice]:
     """Locks the customer, then the invoice; raises a 404 problem."""
-    first = await find(session, seller_id, id=invoice_id)
+    first = await find(session, seller_id, invoice_id)
     if first is None:
         raise not_found("invoice", invoice_id)
     customer = (await customers.lock(session, seller_id, [first.customer_id]))[first.customer_id]
@@ -278,15 +281,9 @@ async def _locked(session: AsyncSession, seller_id: UUID, wanted: ColumnElement[
     return {one.id: one for one in records(Invoice, await session.execute(statement))}
 
 
-async def find(
-    session: AsyncSession,
-    seller_id: UUID,
-    *,
-    id: UUID | None = None,  # noqa: A002
-    external_id: str | None = None,
-) -> Invoice | None:
-    """One invoice, not locked."""
-    wanted = table.c.id == id if id else table.c.external_id == external_id
+async def find(session: AsyncSession, seller_id: UUID, key: UUID | str) -> Invoice | None:
+    """One invoice by id or, given text, by external id; not locked."""
+    wanted = table.c.id == key if isinstance(key, UUID) else table.c.external_id == key
     found = records(Invoice, await session.execute(select(table).where(table.c.seller_id == seller_id, wanted)))
     return found[0] if found else None
 
@@ -295,10 +292,9 @@ async def insert(session: AsyncSession, invoices: Sequence[Invoice]) -> set[UUID
     """Stores new invoices, sorted by number so that two writers of the same ones cannot lock each other; gives the
     ids that went in: another transaction may have taken a number or external id meanwhile."""
     ordered = sorted(invoices, key=lambda one: (one.number or "", one.external_id or ""))
-    rows = [one.row() for one in ordered]
-    return set(await insert_rows(session, table, rows, skip_existing=True, returning="id"))
+    return set(await insert_objects(session, table, COLUMNS, ordered))
 
 
 async def update(session: AsyncSession, invoices: Iterable[Invoice]) -> None:
-    rows = [{name: getattr(one, name) for name in CHANGING} for one in invoices]
-    await update_rows(session, table, rows)
+    """Writes what transitions changed."""
+    await update_objects(session, table, CHANGING, list(invoices))

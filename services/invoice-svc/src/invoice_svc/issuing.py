@@ -12,11 +12,12 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from invoice_svc import customers, days, disputes, invoices, numbers
 from invoice_svc.bulk import fetch, new_id
-from invoice_svc.customers import Customer
+from invoice_svc.customers import Customer, Owner
 from invoice_svc.disputes import Dispute
 from invoice_svc.inputs import DUE_BEFORE_ISSUE, InvoiceIn, IssueIn
 from invoice_svc.invoices import Invoice
@@ -25,6 +26,7 @@ from remit_events.envelope import Event
 from remit_events.outbox import emit
 from remit_service.problems import FieldError, Problem, conflict, invalid
 
+Who = Owner | Customer
 DISPUTED_FROM_ISSUE = "disputed when it was issued"
 
 _TAKEN = """
@@ -78,9 +80,7 @@ async def issue_draft(
     return invoice
 
 
-async def revise(
-    session: AsyncSession, customer: Customer, invoice: Invoice, given: InvoiceIn, now: datetime
-) -> Invoice:
+async def revise(session: AsyncSession, customer: Who, invoice: Invoice, given: InvoiceIn, now: datetime) -> Invoice:
     """Writes a locked draft anew, and issues it unless it stays a draft. An issued invoice only takes what it says
     already: nothing edits it (409)."""
     if invoice.status != "draft":
@@ -97,7 +97,7 @@ async def revise(
     invoice.total_minor = invoice.balance_minor = fresh.total_minor
     invoice.version, invoice.updated_at = invoice.version + 1, now
     if given.draft:
-        await invoices.update(session, [invoice])
+        await _update(session, invoice)
         return invoice
     await _finish(session, customer, invoice, None, None, now, disputed=given.disputed)
     return invoice
@@ -105,7 +105,7 @@ async def revise(
 
 async def _finish(
     session: AsyncSession,
-    customer: Customer,
+    customer: Who,
     invoice: Invoice,
     number: str | None,
     issue_date: date | None,
@@ -126,8 +126,15 @@ async def _finish(
         dispute, event = Dispute.open_on(invoice, None, DISPUTED_FROM_ISSUE, None, now)
         await disputes.insert(session, [dispute])
         events.append(event)
-    await invoices.update(session, [invoice])
+    await _update(session, invoice)
     await emit(session, events, now=now)
+
+
+async def _update(session: AsyncSession, invoice: Invoice) -> None:
+    try:
+        await invoices.update(session, [invoice])
+    except IntegrityError:
+        raise _raced() from None
 
 
 async def _in_use(session: AsyncSession, seller_id: UUID, number: str) -> bool:
@@ -136,10 +143,10 @@ async def _in_use(session: AsyncSession, seller_id: UUID, number: str) -> bool:
 
 async def _customers(
     session: AsyncSession, seller_id: UUID, given: Sequence[InvoiceIn]
-) -> tuple[dict[UUID, Customer], dict[str, Customer]]:
+) -> tuple[dict[UUID, Owner], dict[str, Owner]]:
     ids = {one.customer_id for one in given if one.customer_id}
     external_ids = {one.customer_external_id for one in given if one.customer_external_id}
-    found = await customers.lock_any(session, seller_id, ids, external_ids)
+    found = await customers.lock_owners(session, seller_id, ids, external_ids)
     return {one.id: one for one in found}, {one.external_id: one for one in found}
 
 
@@ -156,7 +163,7 @@ async def _taken(session: AsyncSession, seller_id: UUID, given: Sequence[Invoice
     return taken
 
 
-def _draft(seller_id: UUID, one: InvoiceIn, customer: Customer | None, taken: Taken, now: datetime) -> Invoice:
+def _draft(seller_id: UUID, one: InvoiceIn, customer: Who | None, taken: Taken, now: datetime) -> Invoice:
     if customer is None:
         pointer = "/customer_id" if one.customer_id else "/customer_external_id"
         raise unknown(pointer, "customer", one.customer_id or one.customer_external_id)
@@ -207,7 +214,7 @@ async def _issue(
     return opened, events
 
 
-def _need_same(customer: Customer, invoice: Invoice, given: InvoiceIn) -> None:
+def _need_same(customer: Who, invoice: Invoice, given: InvoiceIn) -> None:
     theirs: Mapping[str, Any] = {
         "customer_id": given.customer_id or customer.id,
         "customer_external_id": given.customer_external_id or customer.external_id,

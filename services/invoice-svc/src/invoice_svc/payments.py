@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from invoice_svc import customers, days, invoices, promises
 from invoice_svc.allocation import Split
-from invoice_svc.bulk import fetch, insert_rows, records, update_rows
+from invoice_svc.bulk import fetch, insert_objects, insert_rows, records, update_objects
 from invoice_svc.invoices import Invoice
 from invoice_svc.tables import allocation, payment
 from remit_events.envelope import Event
@@ -86,9 +86,6 @@ class Payment:
         about = self._about(held, sign=-1) | {"received_on": on}
         return PaymentReversed(**about, reason=reason)
 
-    def row(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in COLUMNS}
-
     def _about(self, held: Mapping[UUID, Invoice], *, sign: int) -> dict[str, Any]:
         return {
             "seller_id": self.seller_id,
@@ -139,8 +136,7 @@ async def find(session: AsyncSession, seller_id: UUID, payment_id: UUID) -> Paym
 async def insert(session: AsyncSession, made: Sequence[Payment]) -> None:
     """Stores new payments and their parts; 409 when another transaction just recorded the same reference."""
     ordered = sorted(made, key=lambda one: (one.provider, one.reference))
-    rows = [one.row() for one in ordered]
-    stored = await insert_rows(session, payment, rows, skip_existing=True, returning="id")
+    stored = await insert_objects(session, payment, COLUMNS, ordered)
     if len(stored) < len(made):
         detail = "A payment with the same provider and reference is being recorded by another request. Send it again."
         raise conflict("payment-in-progress", detail)
@@ -162,7 +158,7 @@ async def insert(session: AsyncSession, made: Sequence[Payment]) -> None:
 
 
 async def update(session: AsyncSession, changed: Iterable[Payment]) -> None:
-    await update_rows(session, payment, [{name: getattr(one, name) for name in CHANGING} for one in changed])
+    await update_objects(session, payment, CHANGING, list(changed))
 
 
 async def reverse(

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from invoice_svc import customers, days, invoices, payments, promises
 from invoice_svc.allocation import AllocationError, OpenItem, Share, Split, by_reference, to_named, to_one
 from invoice_svc.bulk import fetch, new_id
-from invoice_svc.customers import Customer
+from invoice_svc.customers import Owner
 from invoice_svc.inputs import PaymentIn
 from invoice_svc.invoices import Invoice
 from invoice_svc.payments import Payment
@@ -55,7 +55,7 @@ class Ledger:
 
     seller_id: UUID
     now: datetime
-    customers: dict[UUID, Customer] = field(default_factory=dict)
+    customers: dict[UUID, Owner] = field(default_factory=dict)
     invoices: dict[UUID, Invoice] = field(default_factory=dict)
     invoice_ids: dict[str, UUID] = field(default_factory=dict)
     customer_ids: dict[str, UUID] = field(default_factory=dict)
@@ -76,7 +76,8 @@ async def record(
     ledger = Ledger(seller_id, now)
     await _resolve(session, ledger, given)
     whose = [_customer_id(ledger, one) for one in given]
-    ledger.customers = await customers.lock(session, seller_id, [one for one in whose if one])
+    owners = await customers.lock_owners(session, seller_id, {one for one in whose if one}, ())
+    ledger.customers = {one.id: one for one in owners}
     await _load_known(session, ledger, given)
     await _load_invoices(session, ledger, given, whose)
     outcomes = [_outcome(ledger, one, customer_id) for one, customer_id in zip(given, whose, strict=True)]
@@ -221,7 +222,7 @@ def unknown(pointer: str, what: str, key: object) -> Problem:
     return Problem("not-found", 404, "Not found", detail, [FieldError(pointer, "not_found", detail, shown)])
 
 
-def _payer(ledger: Ledger, one: PaymentIn, customer_id: UUID | None, invoice: Invoice | None) -> Customer:
+def _payer(ledger: Ledger, one: PaymentIn, customer_id: UUID | None, invoice: Invoice | None) -> Owner:
     customer = ledger.customers.get(customer_id) if customer_id else None
     if customer is None:
         if one.customer_id or one.customer_external_id:
@@ -247,7 +248,7 @@ def _sum(one: PaymentIn, invoice: Invoice | None) -> tuple[int, str]:
 
 
 def _split(
-    ledger: Ledger, one: PaymentIn, customer: Customer, invoice: Invoice | None, amount: int, currency: str
+    ledger: Ledger, one: PaymentIn, customer: Owner, invoice: Invoice | None, amount: int, currency: str
 ) -> Split:
     if one.allocations:
         return _explicit(ledger.invoices, one, customer, amount, currency)
@@ -261,7 +262,7 @@ def _split(
     return by_reference(amount, [_item(one) for one in mine], one.reference)
 
 
-def _explicit(held: Mapping[UUID, Invoice], one: PaymentIn, customer: Customer, amount: int, currency: str) -> Split:
+def _explicit(held: Mapping[UUID, Invoice], one: PaymentIn, customer: Owner, amount: int, currency: str) -> Split:
     parts = one.allocations or []
     for index, part in enumerate(parts):
         pointer = f"/allocations/{index}/invoice_id"

@@ -19,7 +19,7 @@ from uuid import UUID
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from invoice_svc.bulk import among, execute, insert_rows, records
+from invoice_svc.bulk import among, execute, insert_new, records
 from invoice_svc.tables import timeline_entry, timeline_invoice
 from remit_events.bus import Received
 from remit_events.catalogue import EVENT_TYPES
@@ -85,13 +85,13 @@ async def append(session: AsyncSession, received: Sequence[Received]) -> None:
         }
         for one in received
     ]
-    await insert_rows(session, timeline_entry, rows, skip_existing=True)
+    await insert_new(session, timeline_entry, rows, returning="position")
     links = [
         {"invoice_id": invoice_id, "event_id": one.message.id}
         for one in received
         for invoice_id in sorted(invoices_of(one.event))
     ]
-    await insert_rows(session, timeline_invoice, links, skip_existing=True)
+    await insert_new(session, timeline_invoice, links, returning="event_id")
 
 
 def invoices_of(event: Event) -> set[UUID]:

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 from fastapi import Response
 from pydantic import AwareDatetime, BaseModel
-from pydantic_core import to_json
 
 from invoice_svc import balances
 from invoice_svc.api.views import shown
 from invoice_svc.api.wiring import BalanceReader
+from invoice_svc.balances import BalanceState
 from invoice_svc.examples import AT, INVOICE_STATE
 from invoice_svc.inputs import BalancesIn
-from remit_events.state import Hold, InvoiceState
 from remit_service.api import Now, Router, SessionDep, problem_responses
 
 router = Router(prefix="/v1/balances", tags=["balances"])
-
-
-class BalanceState(InvoiceState):
-    """The invoice as committed now; `customer_hold` is a hold on all of the customer's invoices."""
-
-    customer_hold: Hold | None = None
 
 
 class BalancesOut(BaseModel):
@@ -36,4 +29,5 @@ async def balances_of(body: BalancesIn, session: SessionDep, caller: BalanceRead
     """Up to 1,000 invoices in one read; a service calling without a seller sees all sellers' invoices."""
     seller_id = None if caller.internal and not caller.allows("invoices:read") else caller.seller_id
     found = await balances.states(session, seller_id, body.invoice_ids)
-    return Response(to_json({"as_of": now, "invoices": found}), media_type="application/json")
+    answer = BalancesOut.model_construct(as_of=now, invoices=found)
+    return Response(answer.model_dump_json(), media_type="application/json")

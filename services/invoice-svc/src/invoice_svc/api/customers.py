@@ -179,7 +179,7 @@ async def release(
 
 
 async def _one(session: SessionDep, seller_id: UUID, key: UUID | str, response: Response) -> CustomerOut:
-    one = await customers.find(session, seller_id, key=key)
+    one = await customers.find(session, seller_id, key)
     if one is None:
         raise not_found("customer", key)
     credit = [

@@ -120,7 +120,7 @@ async def list_timeline(invoice_id: UUID, session: SessionDep, caller: InvoiceRe
 
 
 async def _one(session: SessionDep, seller_id: UUID, invoice_id: UUID) -> Invoice:
-    one = await invoices.find(session, seller_id, id=invoice_id)
+    one = await invoices.find(session, seller_id, invoice_id)
     if one is None:
         raise not_found("invoice", invoice_id)
     return one

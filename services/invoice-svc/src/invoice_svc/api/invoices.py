@@ -99,7 +99,7 @@ def _result(one: Invoice) -> dict[str, Any]:
 
 @router.get("/by-external-id/{external_id}", responses=problem_responses(401, 403, 404))
 async def get_external(external_id: str, session: SessionDep, caller: InvoiceReader, response: Response) -> InvoiceOut:
-    one = await invoices.find(session, caller.seller_id, external_id=external_id)
+    one = await invoices.find(session, caller.seller_id, external_id)
     if one is None:
         raise not_found("invoice", external_id)
     return _out(one, response)
@@ -119,7 +119,7 @@ async def put_external(
     if body.external_id not in (None, external_id):
         raise invalid("/external_id", "external_id", "It differs from the path; leave it out here.", body.external_id)
     given = body.model_copy(update={"external_id": external_id})
-    known = await invoices.find(session, caller.seller_id, external_id=external_id)
+    known = await invoices.find(session, caller.seller_id, external_id)
     if known is None:
         check_if_match(request, "none", required=False)
         response.status_code = 201
@@ -131,7 +131,7 @@ async def put_external(
 
 @router.get("/{invoice_id}", responses=problem_responses(401, 403, 404))
 async def get(invoice_id: UUID, session: SessionDep, caller: InvoiceReader, response: Response) -> InvoiceOut:
-    one = await invoices.find(session, caller.seller_id, id=invoice_id)
+    one = await invoices.find(session, caller.seller_id, invoice_id)
     if one is None:
         raise not_found("invoice", invoice_id)
     return _out(one, response)
