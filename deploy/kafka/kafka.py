@@ -30,7 +30,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 HOME = Path(os.environ.get("REMIT_KAFKA_HOME") or HERE.parents[1] / ".cache" / "kafka")
 JARS = ("kafka_2.13-", "log4j-slf4j-impl-")
-START_SECONDS = 60
+START_SECONDS = 120
 STOP_SECONDS = 20
 
 

@@ -273,6 +273,22 @@ async def test_members_share_the_partitions_and_take_over(process: OpenBus) -> N
     assert sorted(map(len, await settled(members[1:]))) == [3, 3]
 
 
+async def test_a_batch_in_work_is_committed_before_its_partitions_go(process: OpenBus) -> None:
+    bus = process()
+    await bus.publish([record(f"k{n}", n) for n in range(60)])
+    worker, newcomer = bus.subscription("g", [TOPIC]), process().subscription("g", [TOPIC])
+    in_work = await worker.poll()
+    assert len(in_work) == 60
+    joining = asyncio.create_task(newcomer.poll(timeout=0.1))
+    await asyncio.sleep(2.5)
+    await worker.commit()
+    assert await joining == []
+    await settled([worker, newcomer])
+    await bus.publish([record(f"k{n}", 100) for n in range(60)])
+    later = [d for _ in range(20) for m in (worker, newcomer) for d in await m.poll(timeout=0.05)]
+    assert [d.message.sequence for d in later if d.message] == [100] * 60
+
+
 async def settled(members: Sequence[Subscription], seconds: float = 20.0) -> list[set[tuple[str, int]]]:
     """Polls all members until every partition is owned once and shared out evenly."""
     deadline = time.monotonic() + seconds

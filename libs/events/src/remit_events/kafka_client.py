@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,6 +22,9 @@ ASK_SECONDS = 20
 READY_SECONDS = 30
 STOP_SECONDS = 10
 ALREADY_EXISTS = 36
+
+# It logs an error for each of the ten retries a second while a broker is away; what matters comes as BusError.
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
 
 def settings_of(url: str) -> dict[str, Any]:
