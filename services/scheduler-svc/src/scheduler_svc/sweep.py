@@ -65,11 +65,12 @@ class Sweep:
 
     async def next_at(self) -> datetime | None:
         """When the next customer is due; one look at an index."""
-        if self._seen is None or time.monotonic() - self._seen[1] > self._hint_seconds:
+        seen = self._seen
+        if seen is None or time.monotonic() - seen[1] > self._hint_seconds:
             looked_at = time.monotonic()
             async with self._glancing.connect() as connection:
-                self._seen = (await connection.scalar(_NEXT), looked_at)
-        return self._seen[0]
+                seen = self._seen = (await connection.scalar(_NEXT), looked_at)
+        return seen[0]  # not self._seen: a change may have come while the connection was given back
 
     async def _batch_of(self, now: datetime) -> tuple[int, datetime | None]:
         """One batch in one transaction; gives its size and when the next customer is due."""
