@@ -1,0 +1,125 @@
+"""kill -9 of any one service at named points with deliveries in flight: nothing lost, nothing sent twice."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from remit_testing.at_once import AtOnce, now, rungs_settle_seconds
+from remit_testing.fixtures import MakeDatabase
+from remit_testing.installations import make_installation
+from remit_testing.reckoning import reckon
+from remit_testing.running import Running
+from remit_testing.smtp_peer import SmtpPeer
+from remit_testing.stores import Stores
+from remit_testing.traffic import Traffic
+
+from remit_events import faults
+from remit_local.home import SERVICES
+
+ROUNDS = 20
+EVERYWHERE = (faults.BEFORE_COMMIT, faults.AFTER_COMMIT, faults.AFTER_PUBLISH, faults.BEFORE_OFFSET)
+SENDING = (faults.SENDING, faults.ANSWERED)
+# As many wait for approval as there may be rounds of traffic, or escalation-svc would have nothing to tell in some.
+WAITING = 60
+# From the start of the processes to the moment rungs are looked at; the reminders before it take about 15 s.
+RUNGS_AFTER = 50.0
+HIT_SECONDS = 60.0
+SETTLE_SECONDS = 90.0
+
+
+def kills(seed: int) -> list[tuple[str, str]]:
+    """Every point of every service, and more of them up to ROUNDS; a service's turn comes as seldom as can be."""
+    chance = random.Random(seed)  # noqa: S311
+    points = {name: [*EVERYWHERE, *(SENDING if name == "notifier-svc" else ())] for name in SERVICES}
+    for name in SERVICES:
+        chance.shuffle(points[name])
+    # escalation-svc has nothing to tell before its rungs were looked at.
+    points["escalation-svc"].sort(key=lambda point: point in (faults.BEFORE_COMMIT, faults.BEFORE_OFFSET))
+    planned: list[tuple[str, str]] = []
+    while any(points.values()):
+        planned += [(name, points[name].pop()) for name in SERVICES if points[name]]
+    while len(planned) < ROUNDS:
+        name = chance.choice([one for one in SERVICES if one != planned[-1][0]])
+        planned.append((name, chance.choice(EVERYWHERE)))
+    return planned
+
+
+def test_every_point_of_every_service_is_planned() -> None:
+    planned = kills(1)
+    assert len(planned) == ROUNDS
+    assert len(set(planned)) >= len(EVERYWHERE) * len(SERVICES) + len(SENDING)
+    assert {point for _, point in planned} == set(faults.POINTS)
+
+
+async def test_killed_at_every_point_nothing_is_lost_and_nothing_sent_twice(
+    make_database: MakeDatabase, tmp_path: Path, events_url: str | None, figure: Callable[[str], None]
+) -> None:
+    with SmtpPeer(delay=0.05) as peer:
+        installation = await make_installation(make_database, tmp_path, events_url=events_url)
+        started = now()
+        settle = {"rungs_settle_seconds": rungs_settle_seconds(started, RUNGS_AFTER)}
+        installation = installation.with_extras({"notifier-svc": peer.settings, "escalation-svc": settle})
+        async with Running(installation, tmp_path) as running, Stores(installation) as stores:
+            at_once = AtOnce(started)
+            await at_once.rules(running.api)
+            traffic = Traffic(running.api, at_once)
+            await traffic.remind(WAITING, pay=False)
+            for service, point in kills(20260302):
+                await killed_once(running, traffic, service, point)
+            await running.ready()
+            await stores.settled(SETTLE_SECONDS)
+            result = await reckon(stores, traffic, peer)
+            running.check()
+    assert result.faults == [], "\n".join(result.faults)
+    assert result.deliveries["sent"] > result.deliveries["unknown"], "deliveries were in flight, and most were sent"
+    where = "Kafka" if events_url else "PostgreSQL"
+    seconds = (now() - started).total_seconds()
+    figure(f"kill -9 over {where}: {len(running.kills)} rounds in {seconds:.0f} s, hits {hits(running.kills)}")
+    figure(
+        f"  {dict(result.deliveries)} of {len(traffic.overdue)} overdue and {len(traffic.fresh)} new invoices, "
+        f"{len(traffic.paid)} payments, {len(traffic.approved)} approvals; the SMTP server took {len(peer.ledger)}"
+    )
+
+
+async def killed_once(running: Running, traffic: Traffic, service: str, point: str) -> None:
+    """Arms the point, keeps everything busy until its process is dead, and starts it again."""
+    running.arm(service, point)
+    give_up = time.monotonic() + HIT_SECONDS
+    busy = asyncio.create_task(traffic.round())
+    try:
+        while not running.hit():
+            running.check()
+            assert time.monotonic() < give_up, f"{service} never came to {point}\n{running.said()}"
+            if busy.done():
+                busy.result()
+                await asyncio.sleep(1)
+                busy = asyncio.create_task(traffic.round())
+            await asyncio.sleep(0.02)
+        await running.killed()
+        running.start(service)
+        await busy
+    finally:
+        busy.cancel()
+
+
+def hits(kills: list[tuple[str, str]]) -> str:
+    """Per point how often, and of which services."""
+    by_point = Counter(point for _, point in kills)
+    of = {point: Counter(name for name, one in kills if one == point) for point in by_point}
+    return "; ".join(
+        f"{point} {count} ({', '.join(f'{name} {n}' for name, n in sorted(of[point].items()))})"
+        for point, count in sorted(by_point.items())
+    )
+
+
+def test_the_clock_of_the_rungs() -> None:
+    """Rungs are looked at when the test wants it, wherever in the minute it starts."""
+    started = now()
+    opened = (started - timedelta(minutes=5)).replace(second=0, microsecond=0)
+    assert opened + timedelta(seconds=rungs_settle_seconds(started, 30)) == started + timedelta(seconds=30)

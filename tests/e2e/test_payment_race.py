@@ -1,0 +1,132 @@
+"""A payment posted while its reminder is being claimed and sent: no reminder rests on a balance from before it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import statistics
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+from remit_testing.api import Api
+from remit_testing.at_once import AtOnce, address_of, now
+from remit_testing.fixtures import MakeDatabase
+from remit_testing.installations import make_installation
+from remit_testing.live import built, live
+from remit_testing.smtp_peer import SmtpPeer
+from remit_testing.stores import Stores
+from remit_testing.witness import Witness
+
+RACES = 1000
+BATCH = 50
+LEAST = 0.10
+SETTLE_SECONDS = 60.0
+
+
+@dataclass
+class Race:
+    """One invoice, its reminder and its payment; `head_start` is how long the payment waits, in seconds."""
+
+    invoice_id: str
+    number: str
+    head_start: float
+
+    @property
+    def key(self) -> str:
+        """The payment's Idempotency-Key."""
+        return f"race-{self.number}"
+
+
+class Pace:
+    """How long payments wait: around the time reminders need, moved after each batch by who won."""
+
+    def __init__(self, seed: int) -> None:
+        self._random = random.Random(seed)  # noqa: S311
+        self.middle = 0.3
+
+    def draw(self) -> float:
+        return self._random.uniform(0.2, 1.8) * self.middle
+
+    def learn(self, reminders_won: float) -> None:
+        self.middle *= 0.75 if reminders_won > 0.6 else 1.33 if reminders_won < 0.4 else 1.0
+
+
+async def test_no_reminder_rests_on_a_balance_from_before_the_payment(
+    make_database: MakeDatabase, tmp_path: Path, figure: Callable[[str], None]
+) -> None:
+    started, pace, races = now(), Pace(11), list[Race]()
+    with SmtpPeer() as peer, Witness() as witness:
+        installation = await make_installation(
+            make_database, tmp_path, extras={"notifier-svc": peer.settings}, seller={"thank_you": False}
+        )
+        system = await built(installation)
+        witness.watch(system.services["invoice-svc"].app)
+        async with live(system), Api.of(installation) as api, Stores(installation) as stores:
+            at_once = AtOnce(started)
+            await at_once.rules(api)
+            while len(races) < RACES:
+                batch = await run_batch(api, at_once, pace)
+                races += batch
+                await stores.settled(SETTLE_SECONDS)
+                pace.learn(sum(1 for one in batch if peer.to(address_of(one.number))) / len(batch))
+            statuses = await delivery_statuses(stores)
+    judge(races, peer, witness, statuses, figure, (now() - started).total_seconds())
+
+
+async def run_batch(api: Api, at_once: AtOnce, pace: Pace) -> list[Race]:
+    """Invoices that are due for a reminder at once; each is paid by a request of its own after its head start."""
+    invoices = await at_once.overdue(api, BATCH)
+    races = [Race(invoice_id, number, pace.draw()) for invoice_id, number in invoices.items()]
+    await asyncio.gather(*(pay(api.clients["invoice-svc"], race) for race in races))
+    return races
+
+
+async def pay(client: httpx.AsyncClient, race: Race) -> None:
+    await asyncio.sleep(race.head_start)
+    body = {"invoice_number": race.number, "settle": True, "reference": race.key}
+    answer = await client.post("/v1/payments", json=body, headers={"Idempotency-Key": race.key})
+    assert answer.status_code == 201, answer.text
+
+
+async def delivery_statuses(stores: Stores) -> dict[UUID, str]:
+    """Per invoice how its reminder's delivery ended; without one the scheduler had heard of the payment in time."""
+    statement = """SELECT touch.invoice_ids[1] AS invoice_id, delivery.status FROM touch
+        JOIN delivery ON delivery.touch_id = touch.id WHERE touch.stage = 'overdue'"""
+    return {row["invoice_id"]: row["status"] for row in await stores.rows("notifier-svc", statement)}
+
+
+def judge(
+    races: list[Race],
+    peer: SmtpPeer,
+    witness: Witness,
+    statuses: dict[UUID, str],
+    figure: Callable[[str], None],
+    seconds: float,
+) -> None:
+    late, ages, ended = list[str](), list[float](), Counter[str]()
+    for race in races:
+        taken = peer.to(address_of(race.number))
+        status = statuses.get(UUID(race.invoice_id), "never asked for")
+        assert [status == "sent"] * len(taken) == [True] * (status == "sent"), f"{race.number}: {status}, {len(taken)}"
+        ended[status] += 1
+        if taken:
+            rested_on = witness.last_asked(race.invoice_id, taken[0].began)
+            assert rested_on, f"{race.number} was reminded of without asking"
+            ages.append(taken[0].began - rested_on.asked)
+            if rested_on.asked > witness.commits[race.key] or rested_on.balance_minor == 0:
+                late.append(f"{race.number} asked {rested_on.asked - witness.commits[race.key]:.4f} s after the commit")
+    assert not late, late
+    won = ended["sent"] / len(races)
+    figure(
+        f"payment against reminder: {len(races)} races in {seconds:.0f} s; the reminder was first in {won:.0%}, the "
+        f"payment in {1 - won:.0%} (taken back at the last check {ended['cancelled']}, never decided "
+        f"{ended['never asked for']}); no reminder's check came after the payment's commit; "
+        f"age of the check at MAIL: median {statistics.median(ages) * 1000:.0f} ms, worst {max(ages) * 1000:.0f} ms"
+    )
+    assert set(ended) <= {"sent", "cancelled", "never asked for"}, ended
+    assert min(won, 1 - won) >= LEAST
+    assert ended["cancelled"] >= len(races) * 0.02, "payments came while reminders were being claimed and sent"

@@ -1,0 +1,139 @@
+"""After the crashes: was anything lost, sent twice or done twice? By the databases and the SMTP server's ledger."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from uuid import UUID, uuid5
+
+from remit_testing.at_once import AMOUNT_MINOR, STEP
+from remit_testing.smtp_peer import SmtpPeer
+from remit_testing.stores import Stores, Told
+from remit_testing.traffic import Traffic
+
+ENDED = ("sent", "failed", "unknown", "cancelled")
+
+
+@dataclass
+class Reckoning:
+    """`faults` says what is wrong, one line each; `deliveries` counts them by how they ended."""
+
+    faults: list[str] = field(default_factory=list)
+    deliveries: Counter[str] = field(default_factory=Counter)
+
+    def expect(self, what: str, wrong: Iterable[object]) -> None:
+        found = [str(one) for one in wrong]
+        if found:
+            self.faults.append(f"{what}: {len(found)}, such as {', '.join(found[:3])}")
+
+
+async def reckon(stores: Stores, traffic: Traffic, peer: SmtpPeer) -> Reckoning:
+    """Compares what was posted with what became of it."""
+    result = Reckoning()
+    told = await stores.told()
+    await _timeline(result, stores, told)
+    await _money(result, stores, traffic, told)
+    touches = await _touches(result, stores)
+    _messages(result, traffic, told, touches)
+    await _steps(result, stores, traffic, touches)
+    await _ledger(result, stores, peer)
+    _escalations(result, traffic, told)
+    return result
+
+
+async def _timeline(result: Reckoning, stores: Stores, told: list[Told]) -> None:
+    """The timeline has every event of all four services, once."""
+    rows = await stores.rows("invoice-svc", "SELECT event_id FROM timeline_entry")
+    there = Counter(row["event_id"] for row in rows)
+    emitted = {one.event_id for one in told}
+    result.expect("events missing in the timeline", emitted - there.keys())
+    result.expect("timeline rows nobody emitted", there.keys() - emitted)
+    result.expect("events twice in the timeline", (one for one, times in there.items() if times > 1))
+
+
+async def _money(result: Reckoning, stores: Stores, traffic: Traffic, told: list[Told]) -> None:
+    """One payment, one event and a balance of zero for each payment posted; nothing paid that was not."""
+    payments = await stores.rows("invoice-svc", "SELECT id, reference FROM payment")
+    wanted = Counter(f"paid {number}" for number in traffic.paid.values())
+    result.expect("payments that are not what was posted", Counter(row["reference"] for row in payments) - wanted)
+    result.expect("payments lost", wanted - Counter(row["reference"] for row in payments))
+    received = Counter(one.data["payment_id"] for one in told if one.type == "com.remit.payment.received.v1")
+    result.expect("payments not told exactly once", (one for one in traffic.paid if received[one] != 1))
+    invoices = await stores.rows("invoice-svc", "SELECT number, balance_minor, total_minor FROM invoice")
+    paid = set(traffic.paid.values())
+    result.expect(
+        "balances", (r for r in invoices if r["balance_minor"] != (0 if r["number"] in paid else AMOUNT_MINOR))
+    )
+    result.expect("invoices lost or doubled", {len(traffic.overdue) + len(traffic.fresh)} - {len(invoices)})
+
+
+@dataclass(frozen=True, slots=True)
+class _Touch:
+    """Per touch of notifier-svc, how its deliveries ended."""
+
+    statuses: tuple[str, ...]
+
+
+async def _touches(result: Reckoning, stores: Stores) -> dict[UUID, _Touch]:
+    statement = """SELECT touch.id, array_remove(array_agg(delivery.status), NULL) AS statuses FROM touch
+        LEFT JOIN delivery ON delivery.touch_id = touch.id GROUP BY touch.id"""
+    rows = await stores.rows("notifier-svc", statement)
+    found = {row["id"]: _Touch(tuple(row["statuses"])) for row in rows}
+    result.deliveries.update(status for touch in found.values() for status in touch.statuses)
+    result.expect("touches without one ended delivery", (i for i, t in found.items() if not _ended(t)))
+    return found
+
+
+def _ended(touch: _Touch | None) -> bool:
+    return touch is not None and len(touch.statuses) == 1 and touch.statuses[0] in ENDED
+
+
+def _messages(result: Reckoning, traffic: Traffic, told: list[Told], touches: dict[UUID, _Touch]) -> None:
+    """Every message asked for ended; there is one touch for each cause and no other."""
+    due = [UUID(one.data["touch_id"]) for one in told if one.type == "com.remit.payment.due.v1"]
+    invoices = [uuid5(UUID(one), "invoice") for one in traffic.fresh]
+    thanks = [uuid5(UUID(one), "thanks") for one in traffic.paid]
+    for what, wanted in (("reminders", due), ("invoices", invoices), ("thank-yous", thanks)):
+        result.expect(f"{what} that did not end", (one for one in wanted if not _ended(touches.get(one))))
+    result.expect("reminders asked for twice", (one for one, times in Counter(due).items() if times > 1))
+    result.expect("messages nobody asked for", touches.keys() - {*due, *invoices, *thanks})
+
+
+async def _steps(result: Reckoning, stores: Stores, traffic: Traffic, touches: dict[UUID, _Touch]) -> None:
+    """The step of every overdue invoice was sent, ended by its payment, or waits for a person as unknown."""
+    statement = "SELECT invoice_id, outcome, rule FROM decision WHERE step = $1 AND outcome <> 'deferred'"
+    finals: dict[str, list[tuple[str, str]]] = {}
+    for row in await stores.rows("scheduler-svc", statement, STEP):
+        finals.setdefault(str(row["invoice_id"]), []).append((row["outcome"], row["rule"]))
+    unknown = await stores.rows("scheduler-svc", "SELECT items FROM touch WHERE status = 'unknown'")
+    waiting = {item for row in unknown for item in traffic.overdue if item in row["items"]}
+    for invoice, number in traffic.overdue.items():
+        ends = finals.get(invoice, [])
+        fine = ends in ([("sent", "sent")], [("suppressed", "paid")]) or (not ends and invoice in waiting)
+        result.expect("steps without their one end", [] if fine else [f"{number} {ends}"])
+
+
+async def _ledger(result: Reckoning, stores: Stores, peer: SmtpPeer) -> None:
+    """What the SMTP server took: once what is sent, at most once what is unknown, nothing else."""
+    rows = await stores.rows("notifier-svc", "SELECT id, status, message_id FROM delivery")
+    taken = peer.by_delivery()
+    by_message = Counter(one.message_id for one in peer.ledger)
+    by_words = Counter((one.recipients, one.subject) for one in peer.ledger)
+    for counted in (taken, by_message, by_words):
+        result.expect("sent twice", (one for one, times in counted.items() if times > 1))
+    for row in rows:
+        times = taken.pop(str(row["id"]), 0)
+        allowed = {"sent": {1}, "unknown": {0, 1}}.get(row["status"], {0})
+        wrong = [] if times in allowed else [f"{row['status']} taken {times} times"]
+        result.expect("deliveries that are not what the server took", wrong)
+    result.expect("messages of no delivery", taken)
+
+
+def _escalations(result: Reckoning, traffic: Traffic, told: list[Told]) -> None:
+    """Each approval took its rung once; each of those cases that was paid since was resolved once."""
+    triggered = Counter(one.data["case_id"] for one in told if one.type == "com.remit.escalation.triggered.v1")
+    result.expect("rungs taken twice", (one for one, times in triggered.items() if times > 1))
+    result.expect("approvals without their rung", [] if len(triggered) == len(traffic.approved) else [len(triggered)])
+    resolved = Counter(one.data["case_id"] for one in told if one.type == "com.remit.escalation.resolved.v1")
+    result.expect("cases resolved twice", (one for one, times in resolved.items() if times > 1))
