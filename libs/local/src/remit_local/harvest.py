@@ -49,7 +49,11 @@ async def harvest(system: System, headers: dict[str, str]) -> Harvest:
         customers = {one["id"]: _customer(one) async for one in pages(invoices, "/v1/customers")}
         return Harvest(
             messages=[_message(one, customers) async for one in pages(notifier, "/v1/deliveries", status="sent")],
-            decisions=[_decision(one, customers) async for one in pages(scheduler, "/v1/decisions")],
+            decisions=[
+                _decision(one, customers)
+                async for one in pages(scheduler, "/v1/decisions")
+                if one["demand_id"] is None  # a demand is no step of the policy; it stands in escalations.csv
+            ],
             rungs=[_rung(one, customers) async for one in events(invoices, "EscalationTriggered")],
             settlements=await _settlements(invoices, customers),
         )

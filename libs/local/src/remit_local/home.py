@@ -107,8 +107,10 @@ class Home:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             file.seek(0)
+            owner = file.read().strip() or "unknown"
+            file.close()
             raise RefusedError(
-                f"Remit already runs in {self.folder} (process {file.read().strip() or 'unknown'}): "
+                f"Remit already runs in {self.folder} (process {owner}): "
                 "stop it, or choose another data folder with --data or REMIT_DATA"
             ) from None
         file.truncate(0)

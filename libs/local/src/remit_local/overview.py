@@ -13,6 +13,7 @@ from typing import Any
 
 from remit_local.client import Remit
 from remit_local.commands.acting import money
+from remit_local.commands.planning import in_time
 from remit_local.console import row, say, show, table
 from remit_local.home import DEFAULT, SERVICES, Home
 from remit_local.sentences import moment
@@ -73,7 +74,7 @@ def _distance(days: int) -> str:
 
 def _tell_planned(remit: Remit) -> None:
     until = (datetime.now(UTC) + timedelta(days=PLANNED_DAYS)).isoformat()
-    planned = list(islice(remit.pages("scheduler-svc", "/v1/plans", until=until), 500))
+    planned = in_time(list(islice(remit.pages("scheduler-svc", "/v1/plans", until=until), 500)))
     if not planned:
         say(f"Nothing is planned for the next {PLANNED_DAYS} days.")
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import secrets
 import tempfile
@@ -112,6 +113,9 @@ async def simulate(scenario: Scenario, home: Home, server: EmbeddedPostgres, pas
         async def entering(at: datetime) -> None:
             passed(at)
 
+        # What is loaded by now stays: the collector need not walk through it again and again.
+        gc.collect()
+        gc.freeze()
         await timelapse.play(agenda, until, entering)
         return Simulated(await harvest(system, headers), clock.now(), poster.refused, timelapse.instants)
 

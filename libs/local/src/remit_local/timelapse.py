@@ -1,22 +1,33 @@
 """The time-lapse: settles one instant wholly, then jumps to the next thing due; never a timer.
 
-At an instant: payments, issues, events, steps, rungs, in that order. Phase-0 tasks (relays, consumers, deliveries)
-run until quiet, then the sweep, then, when no step is left, the rungs; until nothing moves any more.
+At an instant: payments, issues, events, steps, rungs, in that order. Phase-0 tasks run until quiet: all relays, then
+all consumers (side by side: each has a database of its own, and none publishes meanwhile), then deliveries and what
+ends by the clock. Then the sweep, then, when no step is left, the rungs; until nothing moves any more.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from remit_events.consumer import Consumer
+from remit_events.pruning import Pruning
+from remit_events.relay import Relay
 from remit_local.agenda import Agenda, Input
 from remit_local.system import System
 from remit_service.clock import SimulatedClock
+from remit_service.idempotency import PurgeAnswers
+from remit_service.service import Task
 
 # How many instants pass between two looks at outboxes and group lags; the last one is always looked at.
 VERIFY_EVERY = 200
 MOST_ROUNDS = 10_000
+NEVER = 1e9
+
+SIDE_BY_SIDE = ("relays", "consumers")
+BY_THE_CLOCK = ("others", "sweep", "rungs")
 
 
 class NotSettledError(Exception):
@@ -37,7 +48,7 @@ class Timelapse:
         self._system = system
         self._clock = clock
         self._posts = posts
-        self._phases = {phase: [task for task in system.tasks if task.phase == phase] for phase in (0, 1, 2)}
+        self._stages = _stages(system)
         self.instants = 0
 
     async def play(self, agenda: Agenda, until: datetime | None, entering: Passed) -> None:
@@ -67,9 +78,9 @@ class Timelapse:
         """Events, steps, rungs, until nothing moves."""
         for _ in range(MOST_ROUNDS):
             await self._quiet()
-            if await self._run(1):
+            if await self._run("sweep"):
                 continue
-            if not await self._run(2):
+            if not await self._run("rungs"):
                 return
         raise NotSettledError(f"{self._clock.now().isoformat()} does not come to rest")
 
@@ -87,13 +98,32 @@ class Timelapse:
 
     async def _quiet(self) -> None:
         for _ in range(MOST_ROUNDS):
-            if not await self._run(0):
+            moved = await self._run("relays")
+            moved += await self._run("consumers")
+            if not moved + await self._run("others"):
                 return
         raise NotSettledError(f"{self._clock.now().isoformat()}: events do not come to rest")
 
-    async def _run(self, phase: int) -> int:
-        return sum([await task.run() for task in self._phases[phase]])
+    async def _run(self, stage: str) -> int:
+        """One run of each task of a stage; how many things were done."""
+        tasks = self._stages[stage]
+        if stage in SIDE_BY_SIDE:
+            return sum(await asyncio.gather(*(task.run() for task in tasks)))
+        return sum([await task.run() for task in tasks])
 
     async def _next(self, agenda: Agenda) -> datetime | None:
-        moments = [await task.next_at() for task in self._system.tasks]
+        moments = [await task.next_at() for stage in BY_THE_CLOCK for task in self._stages[stage]]
         return min((at for at in (agenda.next_at(), *moments) if at is not None), default=None)
+
+
+def _stages(system: System) -> dict[str, list[Task]]:
+    """The tasks by stage. Housekeeping is left out: it forgets by the clock what a time-lapse need not forget."""
+    stages: dict[str, list[Task]] = {"relays": [], "consumers": [], "others": [], "sweep": [], "rungs": []}
+    for task in system.tasks:
+        if isinstance(task, PurgeAnswers | Pruning):
+            continue
+        if isinstance(task, Relay):
+            task.poll = NEVER  # every writer is in this process and wakes it
+        kind = "relays" if isinstance(task, Relay) else "consumers" if isinstance(task, Consumer) else "others"
+        stages[{1: "sweep", 2: "rungs"}.get(task.phase, kind)].append(task)
+    return stages

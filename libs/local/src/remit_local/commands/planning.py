@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from remit_local.cli import app, given
-from remit_local.client import Remit
+from remit_local.client import ApiError, Remit
 from remit_local.commands.acting import money
 from remit_local.console import complain, row, say, show, table
 from remit_local.errors import RefusedError
@@ -56,12 +56,10 @@ def why(
     """Why was this customer, or was this customer not, contacted? In plain sentences."""
     with Remit.of(given(ctx).folder) as remit:
         about, params = _subject(remit, subject)
-        if on:
-            params["on"] = on.date().isoformat()
-        zones = {customer: _zone(remit, customer) for customer in [params.get("customer")] if customer}
-        decisions = list(remit.pages("scheduler-svc", "/v1/decisions", **params))
+        day = on.date().isoformat() if on else None
+        decisions = list(remit.pages("scheduler-svc", "/v1/decisions", **params, on=day))
         say(about)
-        _tell_decisions(remit, decisions, zones)
+        _tell_decisions(decisions)
         if invoice := params.get("invoice"):
             _tell_next(remit, invoice)
 
@@ -72,7 +70,12 @@ def _planned(remit: Remit, until: str) -> tuple[list[dict[str, Any]], list[dict[
     for page in _pages(remit, until):
         messages += page["data"]
         skipped += page["skipped"]
-    return messages, skipped
+    return in_time(messages), in_time(skipped)
+
+
+def in_time(planned: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The services list by customer; here it is by time, then customer."""
+    return sorted(planned, key=lambda one: (datetime.fromisoformat(one["at"]), one["customer_external_id"]))
 
 
 def _pages(remit: Remit, until: str) -> Iterator[dict[str, Any]]:
@@ -106,41 +109,39 @@ def _tell_skipped(skipped: list[dict[str, Any]]) -> None:
 
 
 def _subject(remit: Remit, subject: str) -> tuple[str, dict[str, Any]]:
+    """A line about what is meant, and which decisions are asked for. Raises RefusedError."""
     if invoice := remit.invoice(subject):
         owed = money(invoice["balance_minor"], invoice["currency"])
         due = f"due {invoice['due_date']}" if invoice["due_date"] else "without a due date"
-        head = f"Invoice {invoice['number']}: {invoice['status']}, {due}, {owed} open"
-        return head, {"invoice": invoice["id"], "customer": invoice["customer_id"]}
+        return f"Invoice {invoice['number']}: {invoice['status']}, {due}, {owed} open", {"invoice": invoice["id"]}
     if customer := remit.customer(subject):
         return f"Customer {customer['external_id']}, {customer['name']}", {"customer": customer["id"]}
     raise RefusedError(f"there is no invoice or customer {subject}: give a number, an external id or an id")
 
 
-def _tell_decisions(remit: Remit, decisions: list[dict[str, Any]], zones: dict[str, str | None]) -> None:
+def _tell_decisions(decisions: list[dict[str, Any]]) -> None:
     from remit_local.sentences import headline, sentence
 
     if not decisions:
         say("No decision was made: nothing fell due (on that day).")
     for one in decisions:
-        customer = one["customer_id"]
-        if customer not in zones:
-            zones[customer] = _zone(remit, customer)
-        say(headline(one, zones[customer]))
-        say(f"  {sentence(one | {'timezone': zones[customer]})}")
-
-
-def _zone(remit: Remit, customer_id: str) -> str | None:
-    zone = (remit.customer(customer_id) or {}).get("timezone")
-    return str(zone) if zone else None
+        say(headline(one, one["timezone"]))
+        say(f"  {sentence(one)}")
 
 
 def _tell_next(remit: Remit, invoice_id: str) -> None:
-    """What is still planned for it."""
+    """What is still to come for it."""
+    from remit_local.sentences import RULES, moment
+
     try:
-        planned = remit.get("scheduler-svc", f"/v1/follow-ups/{invoice_id}/plan")
-    except RefusedError as error:
+        steps = remit.get("scheduler-svc", f"/v1/follow-ups/{invoice_id}/plan")["steps"]
+    except ApiError as error:
         complain(str(error))
         return
-    steps = [one for one in planned.get("steps", []) if not one.get("outcome")]
-    for one in steps[:3]:
-        say(f"Next: step {one['step']} on {one['at']}")
+    for one in steps:
+        if one["state"] in ("planned", "waiting"):
+            when = f"goes {moment(one['at'], None)}" if one["at"] else "waits for a change"
+            because = f" (held back: {one['rule']})" if one["rule"] in RULES else ""
+            say(f"Next: step {one['step']} {when} by {', '.join(one['channels'])}, if nothing changes{because}.")
+        elif one["state"] == "in-flight":
+            say(f"Step {one['step']} is being sent.")
