@@ -30,7 +30,7 @@ async def listing(session: SessionDep, caller: KeyReader) -> ApiKeys:
     return ApiKeys(data=[ApiKeyOut.of(key) for key in seller.keys])
 
 
-@router.post("", status_code=201, responses=problem_responses(401, 403, 409, 415, 422))
+@router.post("", status_code=201, responses=problem_responses(400, 401, 403, 409, 415, 422))
 async def create(body: ApiKeyIn, session: SessionDep, caller: KeyWriter, now: Now) -> NewApiKeyOut:
     """The key stands in this answer and nowhere else: only its SHA-256 is kept."""
     made, secret = await api_keys.create(session, caller, body.name, body.scopes, now)

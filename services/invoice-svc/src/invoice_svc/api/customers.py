@@ -72,7 +72,7 @@ async def listing(
     return Customers(data=[CustomerOut.of(Customer(**row._mapping)) for row in rows], next_cursor=next_cursor)
 
 
-@router.post("", status_code=201, responses=problem_responses(401, 403, 409, 413, 415, 422))
+@router.post("", status_code=201, responses=problem_responses(400, 401, 403, 409, 413, 415, 422))
 async def create(
     body: CustomerIn, session: SessionDep, caller: CustomerWriter, now: Now, response: Response
 ) -> CustomerOut:
@@ -80,7 +80,7 @@ async def create(
     return _answer(await save(session, caller.seller_id, [body], now, upsert=False), response)
 
 
-@router.post("/batch", response_model=BatchOut, responses=problem_responses(401, 403, 413, 415, 422))
+@router.post("/batch", response_model=BatchOut, responses=problem_responses(400, 401, 403, 413, 415, 422))
 async def create_batch(
     body: CustomerBatch,
     session: SessionDep,
@@ -108,7 +108,11 @@ async def get_external(
     return await _one(session, caller.seller_id, external_id, response)
 
 
-@router.put("/by-external-id/{external_id}", responses=problem_responses(401, 403, 412, 413, 415, 422))
+@router.put(
+    "/by-external-id/{external_id}",
+    responses=problem_responses(400, 401, 403, 409, 412, 413, 415, 422)
+    | {201: {"model": CustomerOut, "description": "Made"}},
+)
 async def put_external(
     external_id: str,
     body: CustomerPut,
@@ -132,7 +136,7 @@ async def get(customer_id: UUID, session: SessionDep, caller: CustomerReader, re
     return await _one(session, caller.seller_id, customer_id, response)
 
 
-@router.put("/{customer_id}", responses=problem_responses(401, 403, 404, 412, 413, 415, 422, 428))
+@router.put("/{customer_id}", responses=problem_responses(400, 401, 403, 404, 412, 413, 415, 422, 428))
 async def put(
     customer_id: UUID,
     body: CustomerPut,
@@ -152,7 +156,7 @@ async def put(
     return _answer(await save(session, caller.seller_id, [given], now, upsert=True), response)
 
 
-@router.post("/{customer_id}/hold", responses=problem_responses(401, 403, 404, 415, 422))
+@router.post("/{customer_id}/hold", responses=problem_responses(400, 401, 403, 404, 415, 422))
 async def hold(
     customer_id: UUID,
     body: HoldIn,
@@ -169,7 +173,7 @@ async def hold(
     return CustomerOut.of(one)
 
 
-@router.post("/{customer_id}/release", responses=problem_responses(401, 403, 404, 409, 415, 422))
+@router.post("/{customer_id}/release", responses=problem_responses(400, 401, 403, 404, 409, 415, 422))
 async def release(
     customer_id: UUID, body: ReasonIn, session: SessionDep, caller: CustomerWriter, now: Now, response: Response
 ) -> CustomerOut:

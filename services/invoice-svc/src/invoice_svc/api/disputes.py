@@ -18,7 +18,7 @@ async def get(dispute_id: UUID, session: SessionDep, caller: InvoiceReader) -> D
     return DisputeOut.of(await disputes.find(session, caller.seller_id, dispute_id))
 
 
-@router.post("/{dispute_id}/resolve", responses=problem_responses(401, 403, 404, 409, 415, 422))
+@router.post("/{dispute_id}/resolve", responses=problem_responses(400, 401, 403, 404, 409, 415, 422))
 async def resolve(
     dispute_id: UUID, body: ResolveIn, session: SessionDep, caller: InvoiceWriter, now: Now
 ) -> DisputeOut:

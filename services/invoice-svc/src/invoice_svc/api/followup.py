@@ -43,7 +43,7 @@ class Timeline(Listing[CloudEvent]):
     model_config = shown(data=[CLOUD_EVENT], next_cursor=None)
 
 
-@router.post("/hold", responses=problem_responses(401, 403, 404, 409, 415, 422))
+@router.post("/hold", responses=problem_responses(400, 401, 403, 404, 409, 415, 422))
 async def hold(
     invoice_id: UUID,
     body: HoldIn,
@@ -60,7 +60,7 @@ async def hold(
     return InvoiceOut.of(one)
 
 
-@router.post("/release", responses=problem_responses(401, 403, 404, 409, 415, 422))
+@router.post("/release", responses=problem_responses(400, 401, 403, 404, 409, 415, 422))
 async def release(
     invoice_id: UUID, body: ReasonIn, session: SessionDep, caller: InvoiceWriter, now: Now, response: Response
 ) -> InvoiceOut:
@@ -69,7 +69,7 @@ async def release(
     return InvoiceOut.of(one)
 
 
-@router.post("/disputes", status_code=201, responses=problem_responses(401, 403, 404, 409, 415, 422))
+@router.post("/disputes", status_code=201, responses=problem_responses(400, 401, 403, 404, 409, 415, 422))
 async def dispute(
     invoice_id: UUID, body: DisputeIn, session: SessionDep, caller: InvoiceWriter, now: Now
 ) -> DisputeOut:
@@ -84,7 +84,7 @@ async def list_disputes(invoice_id: UUID, session: SessionDep, caller: InvoiceRe
     return Disputes(data=[DisputeOut.of(one) for one in found])
 
 
-@router.post("/promises", status_code=201, responses=problem_responses(401, 403, 404, 409, 415, 422))
+@router.post("/promises", status_code=201, responses=problem_responses(400, 401, 403, 404, 409, 415, 422))
 async def promise(
     invoice_id: UUID, body: PromiseIn, session: SessionDep, caller: InvoiceWriter, now: Now, wiring: WiringDep
 ) -> PromiseOut:

@@ -69,7 +69,7 @@ async def listing(
     return Invoices(data=[InvoiceOut.of(Invoice(**row._mapping)) for row in rows], next_cursor=next_cursor)
 
 
-@router.post("", status_code=201, responses=problem_responses(401, 403, 404, 409, 413, 415, 422))
+@router.post("", status_code=201, responses=problem_responses(400, 401, 403, 404, 409, 413, 415, 422))
 async def create(
     body: InvoiceIn, session: SessionDep, caller: InvoiceWriter, now: Now, response: Response
 ) -> InvoiceOut:
@@ -81,7 +81,7 @@ async def create(
     return _out(made, response)
 
 
-@router.post("/batch", response_model=BatchOut, responses=problem_responses(401, 403, 409, 413, 415, 422))
+@router.post("/batch", response_model=BatchOut, responses=problem_responses(400, 401, 403, 409, 413, 415, 422))
 async def create_batch(
     body: InvoiceBatch, session: SessionDep, caller: InvoiceWriter, now: Now, atomic: Atomic = False
 ) -> Response:
@@ -105,7 +105,11 @@ async def get_external(external_id: str, session: SessionDep, caller: InvoiceRea
     return _out(one, response)
 
 
-@router.put("/by-external-id/{external_id}", responses=problem_responses(401, 403, 404, 409, 412, 413, 415, 422))
+@router.put(
+    "/by-external-id/{external_id}",
+    responses=problem_responses(400, 401, 403, 404, 409, 412, 413, 415, 422)
+    | {201: {"model": InvoiceOut, "description": "Made"}},
+)
 async def put_external(
     external_id: str,
     body: InvoiceIn,
@@ -137,7 +141,7 @@ async def get(invoice_id: UUID, session: SessionDep, caller: InvoiceReader, resp
     return _out(one, response)
 
 
-@router.put("/{invoice_id}", responses=problem_responses(401, 403, 404, 409, 412, 413, 415, 422, 428))
+@router.put("/{invoice_id}", responses=problem_responses(400, 401, 403, 404, 409, 412, 413, 415, 422, 428))
 async def put(
     invoice_id: UUID,
     body: InvoiceIn,
@@ -161,7 +165,7 @@ async def delete(invoice_id: UUID, session: SessionDep, caller: InvoiceWriter) -
     return Response(status_code=204)
 
 
-@router.post("/{invoice_id}/issue", responses=problem_responses(401, 403, 404, 409, 415, 422))
+@router.post("/{invoice_id}/issue", responses=problem_responses(400, 401, 403, 404, 409, 415, 422))
 async def issue(
     invoice_id: UUID,
     session: SessionDep,
@@ -174,7 +178,7 @@ async def issue(
     return _out(await issuing.issue_draft(session, caller.seller_id, invoice_id, body or IssueIn(), now), response)
 
 
-@router.post("/{invoice_id}/void", responses=problem_responses(401, 403, 404, 409, 415, 422))
+@router.post("/{invoice_id}/void", responses=problem_responses(400, 401, 403, 404, 409, 415, 422))
 async def void(
     invoice_id: UUID, body: ReasonIn, session: SessionDep, caller: InvoiceWriter, now: Now, response: Response
 ) -> InvoiceOut:

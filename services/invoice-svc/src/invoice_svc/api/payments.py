@@ -58,7 +58,7 @@ async def listing(
     return InvoicePayments(data=[PaymentOut.of(one) for one in found.values()], next_cursor=next_cursor)
 
 
-@router.post("", status_code=201, responses=problem_responses(401, 403, 404, 409, 413, 415, 422))
+@router.post("", status_code=201, responses=problem_responses(400, 401, 403, 404, 409, 413, 415, 422))
 async def create(
     body: PaymentIn, session: SessionDep, caller: PaymentWriter, now: Now, response: Response
 ) -> PaymentOut:
@@ -72,7 +72,7 @@ async def create(
     return PaymentOut.first_answer(outcome.payment)
 
 
-@router.post("/batch", response_model=BatchOut, responses=problem_responses(401, 403, 409, 413, 415, 422))
+@router.post("/batch", response_model=BatchOut, responses=problem_responses(400, 401, 403, 409, 413, 415, 422))
 async def create_batch(
     body: PaymentBatch, session: SessionDep, caller: PaymentWriter, now: Now, atomic: Atomic = False
 ) -> Response:
@@ -93,7 +93,7 @@ async def get(payment_id: UUID, session: SessionDep, caller: PaymentReader) -> P
     return PaymentOut.of(await payments.find(session, caller.seller_id, payment_id))
 
 
-@router.post("/{payment_id}/reverse", responses=problem_responses(401, 403, 404, 409, 415, 422))
+@router.post("/{payment_id}/reverse", responses=problem_responses(400, 401, 403, 404, 409, 415, 422))
 async def reverse(
     payment_id: UUID, body: ReverseIn, session: SessionDep, caller: PaymentWriter, now: Now
 ) -> PaymentOut:

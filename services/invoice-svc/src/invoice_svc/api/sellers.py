@@ -25,7 +25,7 @@ async def get(seller_id: str, session: SessionDep, caller: SellerReader, respons
     return SellerOut.of(state)
 
 
-@router.put("/{seller_id}", responses=problem_responses(401, 403, 404, 412, 415, 422, 428))
+@router.put("/{seller_id}", responses=problem_responses(400, 401, 403, 404, 412, 415, 422, 428))
 async def put(
     seller_id: str,
     body: SellerIn,
