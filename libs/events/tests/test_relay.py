@@ -74,6 +74,17 @@ async def test_more_than_a_batch_goes_in_one_run(database: DeliveryDatabase, bus
     await relay.close()
 
 
+async def test_large_events_go_in_smaller_batches(
+    database: DeliveryDatabase, bus: FaultyBus, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remit_events.relay.BATCH_BYTES", 100_000)
+    customer = uuid4()
+    await database.emit(*(event(customer, n, padding=40_000) for n in range(8)))
+    sizes = [await relay._round() for _ in range(4)]
+    assert sizes == [3, 3, 2, 0]
+    assert first_numbers(await read_all(bus, TOPIC)) == {str(customer): list(range(8))}
+
+
 async def test_a_broken_transport_loses_nothing(database: DeliveryDatabase, bus: FaultyBus, relay: Relay) -> None:
     customer = uuid4()
     await database.emit(*(event(customer, n) for n in range(5)))

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.5
 MEMBERS_SECONDS = 1.0
 HANDOVER_SECONDS = 0.05
+# What one poll reads, about: bounds memory.
+FETCH_BYTES = 16_000_000
 
 Slot = tuple[int, int]  # the topic's number, partition
 
@@ -186,9 +188,10 @@ class PostgresSubscription:
         order = sorted(self._next)
         self._turn = (self._turn + 1) % len(order)
         order = order[self._turn :] + order[: self._turn]
-        rows = await connection.fetch(sql.FETCH, *_columns(order), [self._next[slot] for slot in order], limit)
+        places = [self._next[slot] for slot in order]
+        rows = await connection.fetch(sql.FETCH, *_columns(order), places, limit, FETCH_BYTES)
         self._fetch_due = time.monotonic() + POLL_SECONDS
-        self._news = self._news or len(rows) == limit
+        self._news = self._news or len(rows) == limit or sum(len(row["value"]) for row in rows) >= FETCH_BYTES
         for topic, partition, offset, *_ in rows:
             self._next[topic, partition] = self._uncommitted[topic, partition] = offset + 1
         return [

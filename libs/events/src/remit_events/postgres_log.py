@@ -102,16 +102,21 @@ SELECT partitions FROM topic
 
 APPEND = "SELECT bus_append($1, $2, $3, $4, $5, $6)"
 
-# One index descent per partition; the partitions come in the order given, so the caller can take turns.
+# One index descent per partition; the partitions come in the order given, so the caller can take turns. $5: bytes,
+# exceeded by one record at most.
 FETCH = """
-SELECT l.topic_id, l.partition, l.record_offset, l.key, l.value, l.headers
-FROM unnest($1::smallint[], $2::smallint[], $3::bigint[]) AS w(topic_id, partition, next)
-CROSS JOIN LATERAL (
-    SELECT * FROM bus_log b
-    WHERE b.topic_id = w.topic_id AND b.partition = w.partition AND b.record_offset >= w.next
-    ORDER BY b.record_offset LIMIT $4
-) AS l
-LIMIT $4
+SELECT topic_id, partition, record_offset, key, value, headers
+FROM (
+    SELECT l.*, sum(octet_length(l.value)) OVER (ROWS UNBOUNDED PRECEDING) - octet_length(l.value) AS bytes_before
+    FROM unnest($1::smallint[], $2::smallint[], $3::bigint[]) AS w(topic_id, partition, next)
+    CROSS JOIN LATERAL (
+        SELECT * FROM bus_log b
+        WHERE b.topic_id = w.topic_id AND b.partition = w.partition AND b.record_offset >= w.next
+        ORDER BY b.record_offset LIMIT $4
+    ) AS l
+    LIMIT $4
+) AS f
+WHERE bytes_before < $5
 """
 
 GROUP = """

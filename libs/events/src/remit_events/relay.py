@@ -28,6 +28,8 @@ RELAY_LOCK = 0x5245_4C41
 LOCK_SECONDS = 1.0
 # After so many batches run() returns, so that its loop can look whether it is to stop.
 ROUNDS = 20
+# What one batch reads, about: bounds memory.
+BATCH_BYTES = 16_000_000
 
 _LOCK = "SELECT s FROM unnest($2::int[]) AS s WHERE pg_try_advisory_lock($1, s)"
 
@@ -36,13 +38,17 @@ _READ = """
 SELECT o.*, EXISTS (
     SELECT FROM outbox r WHERE r.key = o.key AND r.published_at IS NULL AND r.refused_at IS NOT NULL
 ) AS behind
-FROM unnest($1::smallint[]) AS s(shard)
-CROSS JOIN LATERAL (
-    SELECT id, event_id, aggregate_id, aggregate_version, topic, type, key, payload, time, traceparent
-    FROM outbox u
-    WHERE u.shard = s.shard AND u.published_at IS NULL AND u.refused_at IS NULL
-    ORDER BY u.id LIMIT $2
+FROM (
+    SELECT u.*, sum(octet_length(u.payload)) OVER (ORDER BY u.id) AS bytes
+    FROM unnest($1::smallint[]) AS s(shard)
+    CROSS JOIN LATERAL (
+        SELECT id, event_id, aggregate_id, aggregate_version, topic, type, key, payload, time, traceparent
+        FROM outbox
+        WHERE shard = s.shard AND published_at IS NULL AND refused_at IS NULL
+        ORDER BY id LIMIT $2
+    ) AS u
 ) AS o
+WHERE o.bytes - octet_length(o.payload) < $3
 ORDER BY o.id
 """
 
@@ -131,7 +137,7 @@ class Relay:
         await self._take_shards()
         self._written = False
         self._look_at = time.monotonic() + self.poll
-        rows = await self._driver.fetch(_READ, self._held, self._batch) if self._held else []
+        rows = await self._driver.fetch(_READ, self._held, self._batch, BATCH_BYTES) if self._held else []
         self._observe_age(rows)
         if not rows:
             return 0
@@ -140,7 +146,7 @@ class Relay:
         faults.point(self._service, faults.AFTER_PUBLISH)
         await self._driver.execute(_MARK, [row["id"] for row in rows], refusals, self._clock.now())
         # Nobody else marks these shards, so less than a batch was all there was.
-        self._written = self._written or len(rows) >= self._batch
+        self._written = self._written or len(rows) >= self._batch or rows[-1]["bytes"] >= BATCH_BYTES
         return len(rows)
 
     async def _publish(self, rows: Sequence[Any]) -> list[str | None]:
