@@ -291,7 +291,10 @@ class TestEscalation:
         await world.tell(self.rung(world, invoice))
         (due,) = await world.play("2026-03-10 00:00")
         assert (due.stage, due.step, due.tone, due.channels) == (
-            "demand", "formal-demand", "final", (Channel.EMAIL, Channel.LETTER),
+            "demand",
+            "formal-demand",
+            "final",
+            (Channel.EMAIL, Channel.LETTER),
         )
         assert due.decided_at.date() == date(2026, 2, 23)  # Friday evening: Monday
         assert due.demand is not None

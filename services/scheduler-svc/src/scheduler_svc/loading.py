@@ -136,7 +136,7 @@ async def load(
     """
     known = sorted((row for row in rows if row.snapshot), key=lambda row: (row.seller_id, row.external_id))
     ids = [row.id for row in known]
-    addresses = sorted({address for row in known for address in row.addresses})
+    addresses = sorted({a for row in known for a in row.addresses if not a.startswith("letter:")})
     if lock and addresses:
         await execute(session, _LOCK_SHARED, addresses=addresses)
     demands = await fetch(session, _DEMANDS, ids=ids) if any(row.has_demands for row in known) else ()

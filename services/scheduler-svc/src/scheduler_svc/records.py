@@ -53,8 +53,9 @@ def debtor(seller_id: UUID, state: CustomerState, suppressed: Iterable[str]) -> 
 
 
 def contact_keys(reached: Mapping[Channel, Address], channels: Iterable[Channel]) -> list[str]:
-    """The addresses a touch goes to."""
-    return [f"{channel}:{reached[channel].sha256}" for channel in channels if reached[channel].sha256]
+    """The addresses a touch goes to that a person reads: many a company shares its house with others."""
+    read_by_one = (channel for channel in channels if channel is not Channel.LETTER)
+    return [f"{channel}:{reached[channel].sha256}" for channel in read_by_one if reached[channel].sha256]
 
 
 def follow_up(row: Any) -> FollowUp:

@@ -23,7 +23,7 @@ router = Router(prefix="/v1/contacts", tags=["contacts"])
 
 Channel = Literal["phone", "letter", "email", "sms", "visit"]
 OLDEST = timedelta(days=366)
-_ADDRESS = {"phone": "sms:", "sms": "sms:", "email": "email:", "letter": "letter:"}
+_ADDRESS = {"phone": "sms:", "sms": "sms:", "email": "email:"}  # one number, one mailbox
 _LOCK = """
 SELECT id, snapshot, addresses FROM customer WHERE seller_id = :seller AND snapshot IS NOT NULL
 AND (id = :id OR external_id = :external_id) FOR UPDATE

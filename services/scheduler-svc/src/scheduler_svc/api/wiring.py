@@ -9,7 +9,7 @@ from uuid import UUID
 
 from fastapi import Depends, Path, Query, Request
 from pydantic import ConfigDict
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import ColumnElement, select
 
 from remit_service.api import Caller, require
 from scheduler_svc import tables as t
@@ -58,10 +58,8 @@ def of_customer(column: ColumnElement[Any], seller: UUID, customer: str) -> Colu
     known = as_uuid(customer)
     if known:
         return column == known
-    named = select(t.customer.c.id).where(
-        t.customer.c.id == column, t.customer.c.seller_id == seller, t.customer.c.external_id == customer
-    )
-    return exists(named)
+    whose = t.customer.alias("named")
+    return column.in_(select(whose.c.id).where(whose.c.seller_id == seller, whose.c.external_id == customer))
 
 
 def of_invoice(ids: ColumnElement[Any], numbers: ColumnElement[Any], invoice: str) -> ColumnElement[bool]:
