@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from remit_testing.notifier import World
+from remit_testing.notifier_samples import demand_terms
 
 from remit_events.notifications import ReminderCancelled, ReminderFailed, ReminderSent
 from remit_events.state import Channel, Hold, Promise, Stage
-from remit_testing.notifier import World, demand_terms
 
 
 async def test_a_touch_leaves_on_every_channel_with_what_is_owed(world: World) -> None:
@@ -62,9 +63,7 @@ REFUSALS = {
     "disputed": {"disputed_minor": 11900},
     "held": {"hold": Hold(reason="asked", until=date(2026, 3, 2))},
     "promise": {
-        "promise": Promise(
-            id=demand_terms().case_id, on=date(2026, 3, 1), amount_minor=1, grace_until=date(2026, 3, 2)
-        )
+        "promise": Promise(id=demand_terms().case_id, on=date(2026, 3, 1), amount_minor=1, grace_until=date(2026, 3, 2))
     },
     "payment-in-flight": {"payment_in_flight": True},
 }

@@ -6,13 +6,13 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from remit_testing.notifier_samples import new_customer, new_invoice
 
 from notifier_svc.gate import Facts, decide
 from remit_events.schedule import Item
 from remit_events.state import Hold, InvoiceState, Promise, Stage
-from remit_testing.notifier import new_customer, new_invoice
 
 CUSTOMER = new_customer()
 TODAY = date(2026, 3, 2)
@@ -103,6 +103,7 @@ states = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(states, min_size=1, max_size=6), st.booleans(), st.sampled_from(sorted(Stage)))
 def test_what_goes_is_a_part_of_what_was_decided_and_only_what_is_owed(
     found: list[InvoiceState], automation_on: bool, stage: Stage

@@ -7,10 +7,10 @@ from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
+from remit_testing.notifier import World
 
 from notifier_svc.providers import mailbox
 from remit_events.state import Channel
-from remit_testing.notifier import World
 
 EVERY = (Channel.EMAIL, Channel.SMS, Channel.LETTER)
 

@@ -8,7 +8,7 @@ from email.header import decode_header, make_header
 from email.utils import parseaddr
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notifier_svc import mime
@@ -17,6 +17,7 @@ printable = st.text(st.characters(blacklist_categories=["Cc", "Cs", "Zl", "Zp"])
 HEADERS = [("From", "a@example.com"), ("To", "b@example.com")]
 
 
+@settings(deadline=None)
 @given(printable)
 def test_a_subject_survives(subject: str) -> None:
     raw = mime.message([*HEADERS, ("Subject", mime.unstructured(subject))], "x", "y", "b0")
@@ -26,6 +27,7 @@ def test_a_subject_survives(subject: str) -> None:
     assert " ".join(str(found).split()) == " ".join(subject.split())
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\r\x00"), max_size=2000))
 def test_bodies_survive_and_lines_stay_short(body: str) -> None:
     raw = mime.message([*HEADERS, ("Subject", "x")], body, f"<p>{body}</p>", "b0")
@@ -38,6 +40,7 @@ def test_bodies_survive_and_lines_stay_short(body: str) -> None:
         assert found.rstrip("\n") == given_body.rstrip("\n")
 
 
+@settings(deadline=None)
 @given(printable)
 def test_a_name_survives(name: str) -> None:
     raw = mime.message([("From", mime.address(name, "x@example.com")), ("To", "b@example.com")], "x", "y", "b0")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -26,11 +26,12 @@ from remit_events import catalogue
 from remit_events.bus import Bus, Record, open_bus
 from remit_events.envelope import Event, Message
 from remit_events.invoices import CustomerChanged, SellerChanged
-from remit_events.schedule import Demand, Item, PaymentDue, Window
+from remit_events.schedule import Item, PaymentDue, Window
 from remit_events.state import Channel, CustomerState, InvoiceState, SellerState, Stage, Tone
 from remit_service.clock import Clock, SimulatedClock
 from remit_service.service import Service
 from remit_testing.fixtures import MakeDatabase
+from remit_testing.notifier_samples import new_customer, new_invoice, new_seller
 from remit_testing.service import copy_database, make_service_database, make_settings
 
 MONDAY = datetime(2026, 3, 2, 10, tzinfo=UTC)
@@ -244,65 +245,3 @@ async def make_bus_database(make_database: MakeDatabase) -> str:
         await bus.close()
         _bus_templates[id(make_database)] = url
     return await copy_database(_bus_templates[id(make_database)])
-
-
-def new_seller(**given: Any) -> SellerState:
-    values: dict[str, Any] = {
-        "id": uuid7(),
-        "name": "Nordlicht GmbH",
-        "country": "DE",
-        "address": "Hafenweg 4, 24103 Kiel",
-        "sender_email": "billing@nordlicht.example",
-        "reply_to": "accounts@nordlicht.example",
-        "sms_from": "+4915112345678",
-        "iban": "DE89370400440532013000",
-        "version": 1,
-    }
-    return SellerState(**(values | given))
-
-
-def new_customer(**given: Any) -> CustomerState:
-    identity = uuid7()
-    values: dict[str, Any] = {
-        "id": identity,
-        "external_id": f"C-{identity.hex[-6:]}",
-        "name": "Muster & Söhne",
-        "profile": "business",
-        "country": "DE",
-        "timezone": "Europe/Berlin",
-        "language": "en",
-        "email": f"ap-{identity.hex[-8:]}@muster.example",
-        "phone": "+4917612345678",
-        "address": "Marktplatz 1, 20095 Hamburg",
-        "sms_consent": True,
-        "version": 1,
-    }
-    return CustomerState(**(values | given))
-
-
-def new_invoice(customer: CustomerState, **given: Any) -> InvoiceState:
-    identity = uuid7()
-    values: dict[str, Any] = {
-        "id": identity,
-        "customer_id": customer.id,
-        "number": f"R-{identity.hex[-5:]}",
-        "status": "issued",
-        "currency": "EUR",
-        "total_minor": 11900,
-        "balance_minor": 11900,
-        "issue_date": date(2026, 1, 20),
-        "due_date": date(2026, 2, 20),
-        "issued_at": datetime(2026, 1, 20, 8, tzinfo=UTC),
-        "version": 1,
-    }
-    return InvoiceState(**(values | given))
-
-
-def demand_terms(**given: Any) -> Demand:
-    values: dict[str, Any] = {
-        "case_id": uuid7(),
-        "reminders_sent": 3,
-        "approved_by": "Mara Lind",
-        "deadline": date(2026, 3, 16),
-    }
-    return Demand(**(values | given))

@@ -75,7 +75,9 @@ class Handler:
 
 async def _sellers(session: AsyncSession, received: Iterable[Received]) -> dict[UUID, SellerState]:
     """The sellers these events are sent for: whether invoices and thank-yous go, and from which domain."""
-    asked = {one.event.seller_id for one in received if isinstance(one.event, PaymentDue | InvoiceIssued | PaymentReceived)}
+    asked = {
+        one.event.seller_id for one in received if isinstance(one.event, PaymentDue | InvoiceIssued | PaymentReceived)
+    }
     if not asked:
         return {}
     rows = await session.execute(select(seller.c.id, seller.c.snapshot).where(seller.c.id.in_(asked)))

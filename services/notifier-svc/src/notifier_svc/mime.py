@@ -28,7 +28,7 @@ def message(headers: Sequence[tuple[str, str]], text: str, html: str, boundary: 
     lines = [f"{name}: {_checked(value, name)}" for name, value in headers]
     head = "\r\n".join(
         [*lines, "MIME-Version: 1.0", f'Content-Type: multipart/alternative; boundary="{boundary}"', "", ""]
-    ).encode("ascii")
+    ).encode()  # ASCII by the helpers, but for an address that needs SMTPUTF8 (RFC 6532)
     mark = f"--{boundary}".encode()
     return b"\r\n".join(
         [head[:-2], mark, _part("plain", text), mark, _part("html", html), mark + b"--", b""],

@@ -16,6 +16,7 @@ import aiosmtplib
 from aiosmtplib import (
     SMTP,
     SMTPException,
+    SMTPHeloError,
     SMTPResponseException,
     SMTPServerDisconnected,
     SMTPTimeoutError,
@@ -127,7 +128,12 @@ class Smtp:
                 return client, False
             client.close()
         client = self.server.client()
-        await client.connect()
+        try:
+            await client.connect()
+            await _greet(client)
+        except BaseException:
+            client.close()
+            raise
         return client, True
 
     def _put_back(self, client: SMTP) -> None:
@@ -196,6 +202,15 @@ def _bad_mailbox(error: SMTPResponseException) -> bool:
         return False
     subject, detail = enhanced.groups()
     return (subject == "1" and detail in ("0", "1", "2", "3", "6", "10")) or (subject, detail) == ("2", "1")
+
+
+async def _greet(client: SMTP) -> None:
+    """EHLO, so that the server's extensions are known; HELO where it is too old for that."""
+    if client.is_ehlo_or_helo_needed:
+        try:
+            await client.ehlo()
+        except SMTPHeloError:
+            await client.helo()
 
 
 async def _reset(client: SMTP) -> None:

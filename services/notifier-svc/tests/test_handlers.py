@@ -1,0 +1,301 @@
+"""Events in: who gets what on which channel, and what never becomes a message."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from remit_testing.notifier import World
+from remit_testing.notifier_samples import new_customer
+from sqlalchemy import event as listen
+from uuid6 import uuid7
+
+from remit_events.invoices import Allocation, CustomerChanged, InvoiceIssued, PaymentReceived, SellerChanged
+from remit_events.notifications import ReminderCancelled, ReminderFailed, ReminderSent
+from remit_events.state import Channel, CustomerState, InvoiceState, Stage
+
+TODAY, TUESDAY = date(2026, 3, 2), date(2026, 3, 3)
+DAWN = datetime(2026, 3, 3, 5, tzinfo=UTC)  # 06:00 in Berlin
+MORNING = datetime(2026, 3, 3, 7, tzinfo=UTC)
+
+
+def issued(world: World, customer: CustomerState, **given: Any) -> InvoiceIssued:
+    values = {"issue_date": TODAY, "issued_at": world.clock.now(), "due_date": date(2026, 4, 1)} | given
+    invoice = world.invoice(customer, **values)
+    return InvoiceIssued(seller_id=world.seller.id, customer_id=customer.id, invoice=invoice)
+
+
+def payment(world: World, customer: CustomerState, *invoices: InvoiceState, **given: Any) -> PaymentReceived:
+    values: dict[str, Any] = {
+        "seller_id": world.seller.id,
+        "customer_id": customer.id,
+        "payment_id": uuid7(),
+        "reference": "SEPA 17",
+        "currency": "EUR",
+        "amount_minor": 11900 * len(invoices),
+        "received_on": TODAY,
+        "allocations": tuple(Allocation(amount_minor=11900, invoice=invoice) for invoice in invoices),
+    }
+    return PaymentReceived(**(values | given))
+
+
+def paid(world: World, customer: CustomerState) -> InvoiceState:
+    return world.invoice(customer, status="paid", balance_minor=0)
+
+
+async def stages(world: World) -> list[str]:
+    await world.settle()
+    return [event.stage.value for event in await world.told(ReminderSent)]
+
+
+async def test_an_issued_invoice_is_mailed_once(world: World) -> None:
+    customer = await world.customer()
+    event = issued(world, customer)
+    await world.publish(event, event)
+    assert await stages(world) == ["invoice"]
+    await world.publish(event)
+    assert await stages(world) == ["invoice"]
+    [sent] = await world.told(ReminderSent)
+    assert (sent.channel, sent.tone, sent.items[0].amount_minor) == ("email", None, 11900)
+
+
+async def test_an_invoice_dated_before_the_day_it_was_recorded_is_not_mailed(world: World) -> None:
+    customer = await world.customer()
+    await world.publish(issued(world, customer, issue_date=date(2026, 3, 1)))
+    assert await stages(world) == []
+    assert await world.rows("SELECT * FROM touch") == []
+
+
+async def test_the_day_is_the_customers(world: World) -> None:
+    world.clock.set(datetime(2026, 3, 2, 23, 30, tzinfo=UTC))  # 3 March in Berlin, 2 March in New York
+    berlin = await world.customer()
+    york = await world.customer(country="US", timezone="America/New_York")
+    await world.publish(issued(world, berlin), issued(world, york))
+    await world.settle()
+    assert [event.customer_id for event in await world.told(ReminderSent)] == [york.id]
+
+
+async def test_an_outage_does_not_make_an_invoice_old(world: World) -> None:
+    customer = await world.customer()
+    await world.publish(issued(world, customer))
+    world.clock.set(world.clock.now() + timedelta(days=2))
+    assert await stages(world) == ["invoice"]
+
+
+async def test_to_an_individual_it_waits_for_the_morning(world: World) -> None:
+    world.clock.set(DAWN)
+    customer = await world.customer(profile="individual")
+    await world.publish(issued(world, customer, issue_date=TUESDAY))
+    assert await stages(world) == []
+    assert await world.task("deliveries").next_at() == MORNING
+    world.clock.set(MORNING)
+    assert await stages(world) == ["invoice"]
+
+
+@pytest.mark.parametrize(("address", "channels"), [("Marktplatz 1", ["letter"]), (None, [])])
+async def test_without_e_mail_an_invoice_goes_by_letter_or_is_noted(
+    world: World, address: str | None, channels: list[str]
+) -> None:
+    customer = await world.customer(email=None, address=address)
+    await world.publish(issued(world, customer))
+    await world.settle()
+    assert [event.channel.value for event in await world.told(ReminderSent)] == channels
+    [row] = await world.rows("SELECT notes FROM touch")
+    assert row.notes == ([] if channels else [{"channel": c, "why": "no-address"} for c in ("email", "letter")])
+    assert await world.told(ReminderFailed) == []
+
+
+async def test_an_invoice_paid_before_it_left_is_not_mailed(world: World) -> None:
+    customer = await world.customer()
+    event = issued(world, customer)
+    world.change(event.invoice, status="paid", balance_minor=0)
+    await world.publish(event)
+    assert await stages(world) == []
+    assert [event.rule for event in await world.told(ReminderCancelled)] == ["paid"]
+
+
+async def test_a_full_payment_is_thanked_for_once(world: World) -> None:
+    customer = await world.customer()
+    event = payment(world, customer, paid(world, customer), paid(world, customer))
+    await world.publish(event, event)
+    assert await stages(world) == ["thanks"]
+    [sent] = await world.told(ReminderSent)
+    assert [item.amount_minor for item in sent.items] == [11900, 11900]
+    assert len(world.files()) == 1
+
+
+async def test_what_is_paid_in_part_or_long_ago_is_not_thanked_for(world: World) -> None:
+    customer = await world.customer()
+    partly = world.invoice(customer, status="partly_paid", balance_minor=100)
+    await world.publish(
+        payment(world, customer, partly),
+        payment(world, customer, paid(world, customer), received_on=date(2026, 3, 1)),
+    )
+    assert await stages(world) == []
+
+
+async def test_a_reversed_payment_is_not_thanked_for(world: World) -> None:
+    customer = await world.customer(profile="individual")
+    world.clock.set(DAWN)
+    invoice = paid(world, customer)
+    await world.publish(payment(world, customer, invoice, received_on=TUESDAY))
+    await world.settle()
+    world.change(invoice, status="issued", balance_minor=11900)
+    world.clock.set(MORNING)
+    assert await stages(world) == []
+    assert [event.rule for event in await world.told(ReminderCancelled)] == ["not-paid"]
+
+
+async def test_the_kill_switch_holds_an_invoice_until_it_is_on_again(world: World) -> None:
+    customer = await world.customer()
+    world.peers.automation[world.seller.id] = False
+    await world.publish(issued(world, customer))
+    assert await stages(world) == []
+    assert await world.statuses() == {"email": "pending"}
+    world.peers.automation[world.seller.id] = True
+    world.clock.set(world.clock.now() + timedelta(minutes=5))
+    await asyncio.sleep(0.26)  # the switch may be known for 250 ms
+    assert await stages(world) == ["invoice"]
+
+
+async def test_a_seller_may_send_neither_invoices_nor_thanks(world: World) -> None:
+    customer = await world.customer()
+    quiet = world.seller.model_copy(update={"send_invoices": False, "thank_you": False, "version": 2})
+    await world.publish(SellerChanged(seller_id=quiet.id, seller=quiet))
+    await world.settle()
+    await world.publish(issued(world, customer), payment(world, customer, paid(world, customer)))
+    assert await stages(world) == []
+    assert await world.rows("SELECT * FROM touch") == []
+
+
+async def test_a_setting_that_changed_before_it_left_counts(world: World) -> None:
+    world.clock.set(DAWN)
+    customer = await world.customer(profile="individual")
+    await world.publish(issued(world, customer, issue_date=TUESDAY))
+    await world.settle()
+    quiet = world.seller.model_copy(update={"send_invoices": False, "version": 2})
+    await world.publish(SellerChanged(seller_id=quiet.id, seller=quiet))
+    world.clock.set(MORNING)
+    assert await stages(world) == []
+    assert [event.rule for event in await world.told(ReminderCancelled)] == ["seller-setting"]
+
+
+async def test_channels_that_do_not_reach_are_noted(world: World) -> None:
+    customer = await world.customer(sms_consent=False, address=None)
+    await world.remind(customer, world.invoice(customer), channels=tuple(Channel))
+    await world.settle()
+    assert await world.statuses() == {"email": "sent"}
+    [row] = await world.rows("SELECT notes FROM touch")
+    assert row.notes == [{"channel": "sms", "why": "no-consent"}, {"channel": "letter", "why": "no-address"}]
+
+
+async def test_a_touch_that_reaches_nobody_has_failed(world: World) -> None:
+    customer = await world.customer(email=None, phone=None)
+    touch = await world.remind(customer, world.invoice(customer), channels=(Channel.EMAIL, Channel.SMS))
+    await world.settle()
+    [failed] = await world.told(ReminderFailed)
+    assert (failed.touch_id, failed.reason_class, failed.touch_failed) == (touch.touch_id, "no-channel", True)
+    assert failed.reason == "email: no-address; sms: no-address"
+
+
+async def test_the_same_touch_goes_on_other_channels_after_it_failed(world: World) -> None:
+    customer = await world.customer(email=None)
+    touch = await world.remind(customer, world.invoice(customer))
+    await world.settle()
+    assert [event.touch_failed for event in await world.told(ReminderFailed)] == [True]
+    await world.publish(touch.model_copy(update={"channels": (Channel.SMS,)}))
+    await world.settle()
+    [sent] = await world.told(ReminderSent)
+    assert (sent.touch_id, sent.channel) == (touch.touch_id, "sms")
+    [row] = await world.rows("SELECT channels FROM touch")
+    assert row.channels == ["email", "sms"]
+
+
+async def test_a_step_and_its_fallback_may_come_in_one_batch(world: World) -> None:
+    customer = await world.customer(email=None)
+    touch = world.due(customer, world.invoice(customer))
+    await world.publish(touch, touch.model_copy(update={"channels": (Channel.LETTER,)}))
+    await world.settle()
+    assert [event.channel.value for event in await world.told(ReminderSent)] == ["letter"]
+
+
+async def test_a_touch_waits_for_a_customer_who_comes_later(world: World) -> None:
+    customer = new_customer()
+    await world.remind(customer, world.invoice(customer))
+    await world.settle()
+    assert await world.statuses() == {}
+    await world.publish(CustomerChanged(seller_id=world.seller.id, customer_id=customer.id, customer=customer))
+    assert await stages(world) == ["overdue"]
+    assert [row.waiting for row in await world.rows("SELECT waiting FROM touch")] == [False]
+
+
+async def test_an_older_snapshot_of_a_customer_changes_nothing(world: World) -> None:
+    customer = await world.customer(version=5)
+    old = customer.model_copy(update={"version": 4, "email": "old@muster.example"})
+    await world.publish(CustomerChanged(seller_id=world.seller.id, customer_id=customer.id, customer=old))
+    await world.remind(customer, world.invoice(customer))
+    await world.settle()
+    [row] = await world.rows("SELECT recipient FROM delivery")
+    assert row.recipient == customer.email
+
+
+@pytest.mark.parametrize(
+    ("stage", "statuses"),
+    [(Stage.UPCOMING, {}), (Stage.OVERDUE, {"letter": "sent"}), (Stage.DEMAND, {"letter": "cancelled"})],
+)
+async def test_who_unsubscribed_gets_required_notices_by_letter(
+    world: World, stage: Stage, statuses: dict[str, str]
+) -> None:
+    customer = await world.customer()
+    invoice = world.invoice(customer)
+    await world.settle()
+    await close_email(world, "courtesy")
+    await world.remind(customer, invoice, stage=stage)
+    await world.settle()
+    assert await world.statuses() == statuses
+    assert [event.reason for event in await world.told(ReminderFailed)] == ([] if statuses else ["email: unsubscribed"])
+
+
+async def test_unsubscribing_after_the_decision_reroutes_too(world: World) -> None:
+    customer = await world.customer()
+    await world.remind(customer, world.invoice(customer))
+    await world.task("notifier-svc").run()
+    await close_email(world, "courtesy")
+    await world.settle()
+    assert await world.statuses() == {"email": "failed", "letter": "sent"}
+    assert [event.touch_failed for event in await world.told(ReminderFailed)] == [False]
+
+
+async def close_email(world: World, kind: str) -> None:
+    await world.execute(
+        "INSERT INTO suppression (id, seller_id, channel, address_sha256, kind, reason, created_at) "
+        "SELECT gen_random_uuid(), seller_id, 'email', email_sha256, :kind, 'unsubscribe', CAST(:now AS timestamptz) "
+        "FROM customer",
+        kind=kind,
+        now=world.clock.now(),
+    )
+
+
+async def test_a_batch_is_a_handful_of_statements(world: World) -> None:
+    customers = [await world.customer() for _ in range(20)]
+    await world.settle()
+    statements = 0
+
+    def count(*_: Any) -> None:
+        nonlocal statements
+        statements += 1
+
+    engine = world.service.db.engine.sync_engine
+    counts = []
+    for size in (2, 20):
+        await world.publish(*(world.due(customer, world.invoice(customer)) for customer in customers[:size]))
+        statements = 0
+        listen.listen(engine, "before_cursor_execute", count)
+        await world.task("notifier-svc").run()
+        await world.task("deliveries").run()
+        listen.remove(engine, "before_cursor_execute", count)
+        counts.append(statements)
+    # Results are stored in portions as they come; everything else is the same however large the batch.
+    assert max(counts) <= 20

@@ -1,0 +1,150 @@
+"""A crash while sending: what may have gone is unknown, what had not begun goes, and nothing goes twice."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from remit_testing.fixtures import MakeDatabase
+from remit_testing.notifier import World, make_bus_database
+from remit_testing.service import make_service_database
+
+from notifier_svc import sending
+from notifier_svc.recovery import CRASHED
+from remit_events.notifications import ReminderSent, ReminderUnknown
+
+
+class Crash(BaseException):
+    """Ends the process in a test that has only one."""
+
+
+async def two_worlds(make_database: MakeDatabase, tmp_path: Path) -> tuple[World, World]:
+    """Two processes of one service: same database, same bus, same mailbox."""
+    url, bus = await make_service_database(make_database, "notifier_svc"), await make_bus_database(make_database)
+    first = await World.on(url, bus, tmp_path)
+    second = await World.on(url, bus, tmp_path, seller=first.seller)
+    second.peers, second.clock = first.peers, first.clock
+    return first, second
+
+
+def also_known(second: World, first: World) -> None:
+    """invoice-svc is one for both."""
+    second.service.tasks[3]._still_owed = first.service.tasks[3]._still_owed  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("point", ["sending-before-provider", "answered-before-sent"])
+async def test_a_process_that_dies_while_sending_leaves_it_unknown(
+    make_database: MakeDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    first, second = await two_worlds(make_database, tmp_path)
+    also_known(second, first)
+    customer = await first.customer()
+    touch = await first.remind(customer, first.invoice(customer))
+
+    def dies(service: str, name: str) -> None:
+        if (service, name) == ("notifier-svc", point):
+            raise Crash
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sending.faults, "point", dies)
+        with pytest.raises(Crash):
+            await first.settle()
+    assert await second.statuses() == {"email": "sending"}
+    await second.settle()
+    assert await second.told(ReminderUnknown) == []  # it lives, so it may still say
+
+    await first.task("deliveries")._worker.close()  # what its death does
+    recovery: Any = second.task("recovery")
+    recovery._looked_at = None
+    await second.settle()
+    [unknown] = await second.told(ReminderUnknown)
+    assert (unknown.touch_id, unknown.reason) == (touch.touch_id, CRASHED)
+    second.clock.set(second.clock.now() + timedelta(days=2))
+    await second.settle()
+    assert await second.told(ReminderSent) == []
+    assert len(second.files()) == (1 if point == "answered-before-sent" else 0)
+    for world in (first, second):
+        await world.close()
+
+
+async def test_a_claim_of_a_dead_process_goes_to_the_next_at_once(
+    make_database: MakeDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = await two_worlds(make_database, tmp_path)
+    also_known(second, first)
+    customer = await first.customer()
+    await first.remind(customer, first.invoice(customer))
+
+    async def dies(batch: object) -> None:
+        raise Crash
+
+    monkeypatch.setattr(first.task("deliveries"), "_decided", dies)
+    with pytest.raises(Crash):
+        await first.settle()
+    await second.settle()
+    assert await second.statuses() == {"email": "pending"}
+    await first.task("deliveries")._worker.close()
+    second.task("recovery")._looked_at = None
+    second.task("deliveries").nudge()
+    await second.settle()
+    assert await second.statuses() == {"email": "sent"}
+    for world in (first, second):
+        await world.close()
+
+
+async def test_the_one_who_knows_has_the_last_word(world: World) -> None:
+    customer = await world.customer()
+    await world.remind(customer, world.invoice(customer))
+    deliveries: Any = world.task("deliveries")
+    record = deliveries._record
+
+    async def declared_dead_first(done: Any) -> int:
+        await world.execute("UPDATE delivery SET worker = -1")
+        world.task("recovery")._looked_at = None
+        await world.task("recovery").run()
+        return int(await record(done))
+
+    deliveries._record = declared_dead_first
+    try:
+        await world.settle()
+    finally:
+        del deliveries._record
+    assert await world.all_told() == ["ReminderUnknown", "ReminderSent"]
+    assert await world.statuses() == {"email": "sent"}
+
+
+async def test_a_worker_takes_its_lock_again_when_its_connection_is_lost(world: World) -> None:
+    await world.settle()
+    worker: Any = world.task("deliveries")._worker
+    await worker.alive()
+    await world.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = :id", id=worker.id
+    )
+    await worker.check()
+    await worker.alive()
+    [row] = await world.rows(
+        "SELECT count(*) AS n FROM pg_locks WHERE locktype = 'advisory' AND objid = :id AND granted", id=worker.id
+    )
+    assert row.n == 1
+
+
+async def test_results_survive_a_database_that_is_away_for_a_moment(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from notifier_svc import results
+
+    customer = await world.customer()
+    await world.remind(customer, world.invoice(customer))
+    record, failures = results.record, [ConnectionResetError(), TimeoutError()]
+
+    async def away(*given: Any) -> int:
+        if failures:
+            raise failures.pop()
+        return await record(*given)
+
+    monkeypatch.setattr(results, "record", away)
+    await world.settle()
+    assert await world.statuses() == {"email": "sent"}
+    assert len(world.files()) == 1
