@@ -128,9 +128,11 @@ async def test_what_this_process_published_is_there_at_once(bus: Bus) -> None:
     assert await member.poll() == []
     for n in range(20):
         await bus.publish([record(f"k{n}", n), record(f"k{n}", n, topic=OTHER)])
-        assert len(await member.poll()) == 2
-        await member.commit()
-    assert await member.poll() == []
+        found = 0
+        while records := await member.poll():
+            found += len(records)
+            await member.commit()
+        assert found == 2
 
 
 async def test_offsets_belong_to_the_group(process: OpenBus) -> None:

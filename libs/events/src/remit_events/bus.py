@@ -109,7 +109,8 @@ class Subscription(Protocol):
     async def poll(self, *, limit: int = 500, timeout: float = 0.0) -> list[Delivered]:
         """Up to `limit` records in order per partition; waits up to `timeout` seconds for the first.
 
-        With timeout 0 all that this process published and this member owns is returned, nothing is waited for.
+        With timeout 0 nothing is waited for but what this process has published to the member's own partitions:
+        no records means that all of that was returned.
         """
         ...
 
