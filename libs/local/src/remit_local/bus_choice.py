@@ -15,6 +15,7 @@ from remit_local.installation import Installation
 from remit_local.system import System, no_bus
 
 BUS = "bus"
+EMBEDDED = "embedded"
 PREFIXES = "topic-prefixes"
 
 
@@ -48,10 +49,11 @@ async def _has_topics(url: str) -> bool:
 async def allow_move(installation: Installation, home: Home) -> None:
     """Raises RefusedError when this folder ran on another bus that still holds what nobody has read."""
     before = home.note(BUS)
-    here = {"url": installation.events_url, "prefix": installation.topic_prefix}
+    here = {"url": _kept_url(installation), "prefix": installation.topic_prefix}
     if before is None or before["settled"] or {name: before[name] for name in here} == here:
         return
-    bus = open_bus(before["url"], prefix=before["prefix"])
+    own = before["url"] == EMBEDDED
+    bus = open_bus(installation.own_bus if own else before["url"], prefix=before["prefix"])
     try:
         left = sum([await bus.lag(group, topics) for group, topics in before["groups"].items()])
     except BusError:
@@ -60,14 +62,20 @@ async def allow_move(installation: Installation, home: Home) -> None:
         await bus.close()
     if left != 0:
         what = "may still hold events" if left is None else f"still holds {left} events"
+        start = "without EVENTS_URL" if own else f"with EVENTS_URL={before['url']}"
         raise RefusedError(
-            f"the bus this folder ran on {what} nobody has read: start once more with EVENTS_URL={before['url']} "
-            "and stop it with Ctrl-C, or choose another data folder with --data"
+            f"the bus this folder ran on {what} nobody has read: start once more {start} and stop it with Ctrl-C, "
+            "or choose another data folder with --data"
         )
 
 
 def remember_bus(system: System, home: Home, *, settled: bool) -> None:
     """Notes where the events of this folder are; `settled`: none of them is still on its way."""
     groups = {consumer.name: list(consumer.topics) for consumer in system.consumers()}
-    url, prefix = system.installation.events_url, system.installation.topic_prefix
+    url, prefix = _kept_url(system.installation), system.installation.topic_prefix
     home.remember(BUS, {"url": url, "prefix": prefix, "groups": groups, "settled": settled})
+
+
+def _kept_url(installation: Installation) -> str:
+    """The folder may be moved, and its own bus with it."""
+    return EMBEDDED if installation.events_url == installation.own_bus else installation.events_url

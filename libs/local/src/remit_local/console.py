@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,8 +11,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# Where output goes to a file there is no width to respect; tables then get enough to be read.
+PLAIN_WIDTH = 140
+_width = None if os.environ.get("COLUMNS") or sys.stdout.isatty() else PLAIN_WIDTH
+
+out = Console(highlight=False, soft_wrap=True, width=_width)
+err = Console(stderr=True, highlight=False, soft_wrap=True, width=_width)
 
 
 def say(line: str = "") -> None:
@@ -22,11 +28,18 @@ def complain(line: str) -> None:
     err.print(escape(line))
 
 
-def table(*columns: str, title: str | None = None, right: Sequence[str] = ()) -> Table:
-    """An empty table; the columns named in `right` are aligned to the right."""
+def table(*columns: str, title: str | None = None, right: Sequence[str] = (), cut: Sequence[str] = ()) -> Table:
+    """An empty table; columns in `right` are aligned to the right, those in `cut` stay on one line."""
     made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
-        made.add_column(column, justify="right" if column in right else "left", header_style="bold", overflow="fold")
+        one_line = column in cut
+        made.add_column(
+            column,
+            justify="right" if column in right else "left",
+            header_style="bold",
+            overflow="ellipsis" if one_line else "fold",
+            no_wrap=one_line,
+        )
     return made
 
 

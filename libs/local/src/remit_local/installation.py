@@ -33,11 +33,13 @@ def database_of(service: str) -> str:
 class Installation:
     """Databases by service, the bus, addresses, the key services show each other, and the mailbox folder.
 
-    `extras` are further settings by service, which the environment does not change.
+    `own_bus` is the embedded bus, whether it is used or not; `extras` are further settings by service, which the
+    environment does not change.
     """
 
     databases: dict[str, str]
     local_database: str
+    own_bus: str
     events_url: str
     topic_prefix: str
     addresses: Addresses
@@ -60,6 +62,7 @@ class Installation:
         return cls(
             databases={service: server.url(database_of(service)) for service in SERVICES},
             local_database=server.url(LOCAL_DATABASE),
+            own_bus=server.url(EVENTS_DATABASE),
             events_url=events_url or server.url(EVENTS_DATABASE),
             topic_prefix=topic_prefix,
             addresses=addresses,

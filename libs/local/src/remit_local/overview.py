@@ -46,10 +46,18 @@ def _tell_sent(remit: Remit) -> None:
         return
     count = f"{len(newest)}" if len(newest) < 1000 else "more than 1,000"
     latest = f", the latest {SENT_SHOWN}" if len(newest) > SENT_SHOWN else ""
-    sent = table("when (UTC)", "to", "by", "message", "why", title=f"Sent: {count} messages{latest}")
+    sent = table(
+        "when (UTC)",
+        "to",
+        "by",
+        "why",
+        "message",
+        title=f"Sent: {count} messages{latest}",
+        cut=["when (UTC)", "message"],
+    )
     for one in reversed(newest[:SENT_SHOWN]):
         at = f"{datetime.fromisoformat(one['sent_at']):%a %Y-%m-%d %H:%M}"
-        row(sent, at, one["customer_name"], one["channel"], one["subject"], why_sent(one))
+        row(sent, at, one["customer_name"], one["channel"], why_sent(one), one["subject"])
     show(sent)
     say()
 
@@ -80,7 +88,7 @@ def _tell_planned(remit: Remit) -> None:
         return
     first = datetime.fromisoformat(planned[0]["at"])
     if first > datetime.now(UTC) + timedelta(minutes=5):
-        say(f"Nothing may be sent right now; the next message leaves {moment(planned[0]['at'], None)}.")
+        say(f"Nothing is to be sent right now: the next message leaves {moment(planned[0]['at'], None)}.")
     rows = table("when (UTC)", "to", "by", "step", "about", title=f"Planned: {len(planned)} in {PLANNED_DAYS} days")
     for one in planned[:PLANNED_SHOWN]:
         about = ", ".join(

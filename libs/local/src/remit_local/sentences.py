@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -51,10 +51,9 @@ def headline(decision: Mapping[str, Any], zone: str | None) -> str:
 
 
 def moment(iso: str, zone: str | None) -> str:
-    """A UTC moment as a wall time at the customer's place, with its offset."""
-    at = datetime.fromisoformat(iso)
-    local = at.astimezone(ZoneInfo(zone)) if zone else at
-    return f"{local:%a %Y-%m-%d %H:%M} ({local:%Z}{'' if zone else ', no zone given'})"
+    """A moment as a wall time at the customer's place; in UTC where that is not known."""
+    local = datetime.fromisoformat(iso).astimezone(ZoneInfo(zone) if zone else UTC)
+    return f"{local:%a %Y-%m-%d %H:%M} {local:%Z}"
 
 
 def day(iso: Any) -> str:
@@ -175,7 +174,8 @@ def _undeliverable(inputs: Inputs) -> str:
 def _held(inputs: Inputs) -> str:
     who = "the customer" if inputs.get("held") == "customer" else "the invoice"
     until = f" through {day(inputs['hold_until'])}" if inputs.get("hold_until") else " until it is released"
-    return f"{who} is on hold{until} ({inputs.get('reason')})"
+    because = f" ({inputs['reason']})" if inputs.get("reason") else ""
+    return f"{who} is on hold{until}{because}"
 
 
 def _promise(inputs: Inputs) -> str:

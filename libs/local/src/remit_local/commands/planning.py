@@ -12,7 +12,7 @@ import typer
 from remit_local.cli import app, given
 from remit_local.client import ApiError, Remit
 from remit_local.commands.acting import money
-from remit_local.console import complain, row, say, show, table
+from remit_local.console import row, say, show, table
 from remit_local.errors import RefusedError
 
 
@@ -27,6 +27,7 @@ def plan(
 ) -> None:
     """Every message that would leave, and everyone passed over with why."""
     from remit_local.rendering import render_plan
+    from remit_local.sentences import sentence
 
     with Remit.of(given(ctx).folder) as remit:
         number = remit.need_invoice(invoice)["number"] if invoice else None
@@ -36,7 +37,8 @@ def plan(
             messages = [m for m in messages if number in (item["number"] for item in m["items"])]
             skipped = [s for s in skipped if s["invoice_number"] == number]
         _tell_messages(messages, days)
-        _tell_skipped(skipped)
+        for one in skipped:
+            say(f"{one['invoice_number']}: {sentence(_with_inputs(remit, one))}")
         if render is not None:
             files = render_plan(remit, messages, render)
             say(f"{len(files)} files in {render}, as the messages would read now.")
@@ -55,12 +57,13 @@ def why(
 ) -> None:
     """Why was this customer, or was this customer not, contacted? In plain sentences."""
     with Remit.of(given(ctx).folder) as remit:
-        about, params = _subject(remit, subject)
+        invoice = remit.invoice(subject)
+        about, params = _about_invoice(invoice) if invoice else _about_customer(remit, subject)
         day = on.date().isoformat() if on else None
         decisions = list(remit.pages("scheduler-svc", "/v1/decisions", **params, on=day))
         say(about)
         _tell_decisions(decisions)
-        if invoice := params.get("invoice"):
+        if invoice:
             _tell_next(remit, invoice)
 
 
@@ -101,22 +104,27 @@ def _tell_messages(messages: list[dict[str, Any]], days: int) -> None:
     show(rows)
 
 
-def _tell_skipped(skipped: list[dict[str, Any]]) -> None:
-    from remit_local.sentences import sentence
+def _with_inputs(remit: Remit, skipped: dict[str, Any]) -> dict[str, Any]:
+    """What is held back already was explained when it was logged."""
+    if not skipped["standing"]:
+        return skipped
+    logged = remit.pages("scheduler-svc", "/v1/decisions", invoice=skipped["invoice_id"], rule=skipped["rule"])
+    same = [one["inputs"] for one in logged if one["step"] == skipped["step"]]
+    return skipped | {"inputs": same[-1]} if same else skipped
 
-    for one in skipped:
-        say(f"{one['invoice_number']}: {sentence(one)}")
+
+def _about_invoice(invoice: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """A line about it, and which decisions are asked for."""
+    owed = money(invoice["balance_minor"], invoice["currency"])
+    due = f"due {invoice['due_date']}" if invoice["due_date"] else "without a due date"
+    return f"Invoice {invoice['number']}: {invoice['status']}, {due}, {owed} open", {"invoice": invoice["id"]}
 
 
-def _subject(remit: Remit, subject: str) -> tuple[str, dict[str, Any]]:
-    """A line about what is meant, and which decisions are asked for. Raises RefusedError."""
-    if invoice := remit.invoice(subject):
-        owed = money(invoice["balance_minor"], invoice["currency"])
-        due = f"due {invoice['due_date']}" if invoice["due_date"] else "without a due date"
-        return f"Invoice {invoice['number']}: {invoice['status']}, {due}, {owed} open", {"invoice": invoice["id"]}
-    if customer := remit.customer(subject):
-        return f"Customer {customer['external_id']}, {customer['name']}", {"customer": customer["id"]}
-    raise RefusedError(f"there is no invoice or customer {subject}: give a number, an external id or an id")
+def _about_customer(remit: Remit, subject: str) -> tuple[str, dict[str, Any]]:
+    customer = remit.customer(subject)
+    if customer is None:
+        raise RefusedError(f"there is no invoice or customer {subject}: give a number, an external id or an id")
+    return f"Customer {customer['external_id']}, {customer['name']}", {"customer": customer["id"]}
 
 
 def _tell_decisions(decisions: list[dict[str, Any]]) -> None:
@@ -129,19 +137,38 @@ def _tell_decisions(decisions: list[dict[str, Any]]) -> None:
         say(f"  {sentence(one)}")
 
 
-def _tell_next(remit: Remit, invoice_id: str) -> None:
-    """What is still to come for it."""
+def _tell_next(remit: Remit, invoice: dict[str, Any]) -> None:
+    """What is still to come for it: steps, and the ladder."""
     from remit_local.sentences import RULES, moment
 
-    try:
-        steps = remit.get("scheduler-svc", f"/v1/follow-ups/{invoice_id}/plan")["steps"]
-    except ApiError as error:
-        complain(str(error))
-        return
-    for one in steps:
+    zone = (remit.customer(invoice["customer_id"]) or {}).get("timezone")
+    for one in _steps(remit, invoice["id"]):
         if one["state"] in ("planned", "waiting"):
-            when = f"goes {moment(one['at'], None)}" if one["at"] else "waits for a change"
+            when = f"goes {moment(one['at'], zone)}" if one["at"] else "waits for a change"
             because = f" (held back: {one['rule']})" if one["rule"] in RULES else ""
             say(f"Next: step {one['step']} {when} by {', '.join(one['channels'])}, if nothing changes{because}.")
         elif one["state"] == "in-flight":
             say(f"Step {one['step']} is being sent.")
+    for case in remit.pages("escalation-svc", "/v1/cases", invoice=invoice["id"]):
+        _tell_case(case, zone)
+
+
+def _steps(remit: Remit, invoice_id: str) -> list[dict[str, Any]]:
+    try:
+        return list(remit.get("scheduler-svc", f"/v1/follow-ups/{invoice_id}/plan")["steps"])
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        return []  # a draft is not followed
+
+
+def _tell_case(case: dict[str, Any], zone: str | None) -> None:
+    from remit_local.sentences import moment
+
+    for rung in case["rungs"]:
+        by = f", approved by {rung['approved_by']}" if rung["approved_by"] else ""
+        facts = f"{rung['days_overdue']} days overdue after {rung['reminders_sent']} reminders"
+        say(f"{moment(rung['triggered_at'], zone)} · rung {rung['key']} was taken{by}: {facts}.")
+    if case["status"] != "closed" and case["next_rung"]:
+        waits = "; ".join(reason["text"] for reason in case["reasons"])
+        say(f"Next rung: {case['next_rung']}" + (f" ({waits})." if waits else "."))
