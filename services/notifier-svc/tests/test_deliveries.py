@@ -114,6 +114,14 @@ async def test_a_customer_on_hold_gets_nothing(world: World) -> None:
     assert [event.rule for event in await world.told(ReminderCancelled)] == ["held"]
 
 
+async def test_a_hold_that_only_the_books_know_yet_is_kept(world: World) -> None:
+    customer = await world.customer()
+    world.peers.customer_holds[customer.id] = Hold(reason="just now")
+    await world.remind(customer, world.invoice(customer))
+    await world.settle()
+    assert [event.rule for event in await world.told(ReminderCancelled)] == ["held"]
+
+
 async def test_a_hold_that_has_ended_holds_nothing(world: World) -> None:
     customer = await world.customer(hold=Hold(reason="in talks", until=date(2026, 3, 1)))
     await world.remind(customer, world.invoice(customer))

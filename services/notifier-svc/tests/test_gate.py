@@ -29,6 +29,7 @@ def facts(*states: InvoiceState, **given: Any) -> Facts:
         "today": TODAY,
         "customer": CUSTOMER,
         "reminders": {},
+        "customer_holds": {},
     }
     return Facts(**(values | given))
 
@@ -78,6 +79,13 @@ def test_a_promise_holds_through_its_grace_and_a_hold_through_its_day() -> None:
     assert rule_for(Stage.OVERDUE, promise=promise.model_copy(update={"grace_until": TODAY})) == "promise"
     assert rule_for(Stage.OVERDUE, hold=Hold(reason="x", until=date(2026, 3, 1))) is None
     assert rule_for(Stage.OVERDUE, hold=Hold(reason="x", until=TODAY)) == "held"
+
+
+def test_a_hold_on_the_customer_counts_as_answered_or_as_known() -> None:
+    state, hold = new_invoice(CUSTOMER), Hold(reason="in talks")
+    assert decide(Stage.OVERDUE, (item(state),), facts(state, customer_holds={state.id: hold})).rule == "held"
+    held = CUSTOMER.model_copy(update={"hold": hold})
+    assert decide(Stage.OVERDUE, (item(state),), facts(state, customer=held)).rule == "held"
 
 
 def test_a_demand_counts_reminders_per_invoice() -> None:

@@ -27,7 +27,7 @@ from remit_events.bus import Bus, Record, open_bus
 from remit_events.envelope import Event, Message
 from remit_events.invoices import CustomerChanged, SellerChanged
 from remit_events.schedule import Item, PaymentDue, Window
-from remit_events.state import Channel, CustomerState, InvoiceState, SellerState, Stage, Tone
+from remit_events.state import Channel, CustomerState, Hold, InvoiceState, SellerState, Stage, Tone
 from remit_service.clock import Clock, SimulatedClock
 from remit_service.service import Service
 from remit_testing.fixtures import MakeDatabase
@@ -49,6 +49,7 @@ class Peers:
     """What invoice-svc and scheduler-svc would answer; `before` runs before each answer about balances."""
 
     invoices: dict[UUID, InvoiceState] = field(default_factory=dict)
+    customer_holds: dict[UUID, Hold] = field(default_factory=dict)
     automation: dict[UUID, bool] = field(default_factory=dict)
     invoice_svc_down: bool = False
     scheduler_svc_down: bool = False
@@ -69,8 +70,12 @@ class Peers:
         if self.before:
             await self.before(len(self.asked))
         assert self.clock
-        found = [self.invoices[one].model_dump(mode="json") for one in ids if one in self.invoices]
+        found = [self._answer(self.invoices[one]) for one in ids if one in self.invoices]
         return httpx.Response(200, json={"as_of": self.clock.now().isoformat(), "invoices": found})
+
+    def _answer(self, invoice: InvoiceState) -> dict[str, Any]:
+        hold = self.customer_holds.get(invoice.customer_id)
+        return invoice.model_dump(mode="json") | {"customer_hold": hold and hold.model_dump(mode="json")}
 
     async def _automation(self, request: httpx.Request) -> httpx.Response:
         if self.scheduler_svc_down:

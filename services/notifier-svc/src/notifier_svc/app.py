@@ -23,6 +23,7 @@ from notifier_svc.worker import Worker
 from remit_events import invoices, schedule
 from remit_events.bus import Bus
 from remit_events.consumer import Consumer
+from remit_events.pruning import Pruning
 from remit_events.relay import Relay
 from remit_service.app import create_app
 from remit_service.clock import Clock
@@ -59,11 +60,13 @@ async def build(
     worker = Worker(db.engine)
     deliveries = Deliveries(db, clock, still_owed, Planner(ways, render, links.of), worker, batch=settings.send_batch)
     consumer = Consumer(NAME, db, bus, TOPICS, Handler(clock, deliveries.nudge), clock)
+    relay = Relay(db, bus, f"/{NAME}", clock)
     tasks: list[Task] = [
-        Relay(db, bus, f"/{NAME}", clock),
+        relay,
         consumer,
         Recovery(db, clock, worker),
         deliveries,
+        Pruning(db, bus, clock),
         PurgeAnswers(db, clock),
         *_twilio_tasks(settings, db, clock, ways),
     ]
@@ -72,7 +75,7 @@ async def build(
     service = Service(NAME, settings, clock, db, bus, app, tasks)
     if http is None:
         service.closers += [peer.aclose for peer in peers.values()]
-    service.closers += [ways.close, worker.close, consumer.close]
+    service.closers += [ways.close, worker.close, relay.close, consumer.close]
     return service
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Coroutine, Iterable
+from collections.abc import Collection, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ from uuid import UUID
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from remit_events.state import InvoiceState
+from remit_events.state import Hold, InvoiceState
 
 LARGEST_ASK = 1000
 AT_ONCE = 8
@@ -30,9 +30,13 @@ class UnansweredError(Exception):
         self.who = who
 
 
+class _State(InvoiceState):
+    customer_hold: Hold | None = None
+
+
 class _Balances(BaseModel):
     as_of: datetime
-    invoices: list[InvoiceState]
+    invoices: list[_State]
 
 
 class _Automation(BaseModel):
@@ -44,9 +48,13 @@ Shape = TypeVar("Shape", bound=BaseModel)
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """What was answered. `asked_at` is the monotonic second before the question; `as_of` invoice-svc's clock."""
+    """What was answered. `holds` are on the customers of these invoices.
 
-    states: dict[UUID, InvoiceState]
+    `asked_at` is the monotonic second before the question; `as_of` the instant of invoice-svc's clock it holds for.
+    """
+
+    states: Mapping[UUID, InvoiceState]
+    holds: dict[UUID, Hold]
     automation: dict[UUID, bool]
     asked_at: float
     as_of: datetime | None
@@ -73,8 +81,10 @@ class StillOwed:
             *(self._balances(chunk) for chunk in chunks), self._ask_automation(unknown, asked_at)
         )
         balances: list[_Balances] = [answer for answer in answers if isinstance(answer, _Balances)]
+        states = {state.id: state for answer in balances for state in answer.invoices}
         return Check(
-            states={state.id: state for answer in balances for state in answer.invoices},
+            states=states,
+            holds={state.id: state.customer_hold for state in states.values() if state.customer_hold},
             automation={seller: self._switch[seller][0] for seller in set(seller_ids)},
             asked_at=asked_at,
             as_of=min((answer.as_of for answer in balances), default=None),

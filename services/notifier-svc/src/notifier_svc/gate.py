@@ -23,13 +23,17 @@ EXPIRED = "expired"
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known right now: invoices as answered, the kill switch, the day at the customer's place."""
+    """What is known right now: invoices as answered, the kill switch, the day at the customer's place.
+
+    `customer_holds` are holds on the whole customer, by invoice as answered; `reminders` sent, by invoice.
+    """
 
     states: Mapping[UUID, InvoiceState]
     automation_on: bool
     today: date
     customer: CustomerState
     reminders: Mapping[UUID, int]
+    customer_holds: Mapping[UUID, Hold]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,8 @@ def _not_now(state: InvoiceState, facts: Facts) -> str | None:
     """The rules that pause a follow-up, in the gate's order."""
     if state.fully_disputed:
         return "disputed"
-    if _holds(state.hold, facts.today) or _holds(facts.customer.hold, facts.today):
+    holds = (state.hold, facts.customer_holds.get(state.id), facts.customer.hold)
+    if any(_holds(hold, facts.today) for hold in holds):
         return "held"
     if state.promise and facts.today <= state.promise.grace_until:
         return "promise"

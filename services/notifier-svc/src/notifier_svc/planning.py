@@ -75,6 +75,7 @@ def facts_of(claim: Claim, check: Check, reminders: Mapping[UUID, int], now: dat
         today=local_day(claim.customer, now),
         customer=claim.customer,
         reminders=reminders,
+        customer_holds=check.holds,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
@@ -140,7 +141,7 @@ async def preview(body: PlannedMessage, caller: OutsideReader, wiring: WiringDep
     )
 
 
-async def _states(wiring: WiringDep, body: PlannedMessage) -> dict[UUID, InvoiceState]:
+async def _states(wiring: WiringDep, body: PlannedMessage) -> Mapping[UUID, InvoiceState]:
     try:
         check = await wiring.still_owed.ask([item.invoice_id for item in body.items], ())
     except UnansweredError as error:
@@ -149,7 +150,7 @@ async def _states(wiring: WiringDep, body: PlannedMessage) -> dict[UUID, Invoice
     return check.states
 
 
-def _items(body: PlannedMessage, states: dict[UUID, InvoiceState], customer: CustomerState) -> tuple[Item, ...]:
+def _items(body: PlannedMessage, states: Mapping[UUID, InvoiceState], customer: CustomerState) -> tuple[Item, ...]:
     """The planned items with their invoices; what the plan does not say follows from the invoice."""
     unknown = [
         FieldError(f"/items/{place}/invoice_id", "unknown", "This customer has no such invoice.", str(item.invoice_id))
