@@ -11,10 +11,11 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from escalation_svc import tables as t
-from escalation_svc.book import Book, load, lock_customers
+from escalation_svc.book import Book
 from escalation_svc.evaluate import Reason, evaluate
 from escalation_svc.evidence import digest, evidence
 from escalation_svc.ladders import Shelf, shelf, store_shipped
+from escalation_svc.loading import load, lock_customers
 from escalation_svc.records import ApprovalRow, Case
 from escalation_svc.saving import save
 from escalation_svc.transitions import Look, Rules, decide, profile, settle, take
@@ -46,7 +47,7 @@ async def open_request(
     if row is None:
         raise not_found("approval", approval_id)
     book = await load(session, await lock_customers(session, {row.customer_id: seller}), [row.invoice_id])
-    ladders = await shelf(session, [seller], default_ladder)
+    ladders = await shelf(session, book, default_ladder)
     case = book.cases[row.invoice_id]
     approval = next(a for a in case.approvals if a.id == approval_id)
     return request_of(book, ladders, case, approval, now)

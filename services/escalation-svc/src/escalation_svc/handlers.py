@@ -10,8 +10,9 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from escalation_svc import demands, fold, tables
-from escalation_svc.book import Book, load, lock_customers
+from escalation_svc.book import Book
 from escalation_svc.ladders import shelf
+from escalation_svc.loading import load, lock_customers
 from escalation_svc.saving import save
 from escalation_svc.transitions import Rules, settle
 from escalation_svc.watch import Watch
@@ -63,9 +64,7 @@ class Handlers:
     async def _settle(self, session: AsyncSession, book: Book) -> None:
         now = self.clock.now()
         cases = sorted(book.cases.values(), key=lambda case: case.order)
-        open_cases = any(case.invoice.is_open for case in cases)
-        sellers = {case.seller_id for case in cases} if open_cases else set()
-        ladders = await shelf(session, sellers, self.default_ladder)
+        ladders = await shelf(session, book, self.default_ladder)
         events = settle(book, ladders, cases, self.rules, now)
         await save(session, book, now=now)
         await emit(session, events, now=now)

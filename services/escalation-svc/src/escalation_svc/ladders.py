@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, literal_column, null, select, tuple_, union_all
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from escalation_svc.book import Book
 from escalation_svc.ladder import Ladder
 from escalation_svc.ladder_file import SHIPPED, shipped
 from escalation_svc.ladder_format import LadderBody
@@ -67,32 +68,18 @@ class Shelf:
         return known if version is not None else None
 
 
-async def shelf(session: AsyncSession, sellers: Iterable[UUID], default_key: str) -> Shelf:
-    """What the sellers have saved and assigned; bodies are read once per process."""
-    ids = list(set(sellers))
+async def shelf(session: AsyncSession, book: Book, default_key: str) -> Shelf:
+    """The ladders of the book's sellers; bodies are read once per process."""
     found = Shelf(default_key)
-    if not ids:
-        return found
-    rows = (await session.execute(_overview(ids))).all()
     wanted: list[Name] = []
-    for row in rows:
-        if row.version is None:
-            found.assigned[row.seller_id, row.profile] = row.key
-            continue
-        found.latest[row.seller_id, row.key] = max(row.version, found.latest.get((row.seller_id, row.key), 0))
-        wanted.append((row.seller_id, row.key, row.version))
+    for seller, key, version, profile in book.ladders:
+        if version is not None:
+            found.latest[seller, key] = max(version, found.latest.get((seller, key), 0))
+            wanted.append((seller, key, version))
+        elif profile is not None:
+            found.assigned[seller, profile] = key
     await _parse(session, [name for name in wanted if name not in _parsed])
     return found
-
-
-def _overview(ids: list[UUID]) -> Any:
-    versions = select(
-        ladder_version.c.seller_id, ladder_version.c.key, ladder_version.c.version, null().label("profile")
-    ).where(ladder_version.c.seller_id.in_(ids))
-    assigned = select(
-        ladder_assignment.c.seller_id, ladder_assignment.c.key, literal_column("NULL::int"), ladder_assignment.c.profile
-    ).where(ladder_assignment.c.seller_id.in_(ids))
-    return union_all(versions, assigned)
 
 
 async def _parse(session: AsyncSession, names: list[Name]) -> None:

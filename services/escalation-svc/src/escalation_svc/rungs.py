@@ -9,8 +9,9 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from escalation_svc import tables as t
-from escalation_svc.book import Book, customer_of, earliest, load
+from escalation_svc.book import Book
 from escalation_svc.ladders import Shelf, shelf, store_shipped
+from escalation_svc.loading import customer_of, earliest, load
 from escalation_svc.records import Case
 from escalation_svc.saving import save
 from escalation_svc.transitions import Rules, ask, decide, look, profile, settle, take
@@ -87,7 +88,7 @@ class Rungs:
         customers = {customer.id: customer for customer in claimed}
         due = (await session.scalars(_DUE, {"customers": list(customers), "now": now})).all()
         book = await load(session, customers, due)
-        ladders = await shelf(session, {case.seller_id for case in book.cases.values()}, self.default_ladder)
+        ladders = await shelf(session, book, self.default_ladder)
         events: list[Event] = []
         for case in sorted(book.cases.values(), key=lambda case: case.order):
             events += self._look(book, ladders, case, now)

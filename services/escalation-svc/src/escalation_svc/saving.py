@@ -20,14 +20,14 @@ async def save(session: AsyncSession, book: Book, *, now: datetime) -> None:
         await session.execute(_UPDATE_CUSTOMER, changed)
     cases = [book.cases[invoice] for invoice in sorted(book.touched)]
     if new := [_case_values(case, now) for case in cases if case.is_new]:
-        await session.execute(insert(t.case), new)
+        await session.execute(_NEW_CASE, new)
     if old := [{"case_id": case.id, **_case_values(case, now)} for case in cases if not case.is_new]:
         await session.execute(_UPDATE_CASE, old)
     if book.new_contacts:
         rows = [{"case_id": case, **_slots(row)} for (case, _), row in sorted(book.new_contacts.items())]
         await session.execute(_PUT_CONTACT, rows)
     if book.new_rungs:
-        await session.execute(insert(t.rung), [{"case_id": case.id, **_slots(row)} for case, row in book.new_rungs])
+        await session.execute(_NEW_RUNG, [{"case_id": case.id, **_slots(row)} for case, row in book.new_rungs])
     if book.changed_rungs:
         await session.execute(_CHANGE_RUNG, [_named(case, row) for case, row in book.changed_rungs])
     if book.changed_approvals:
@@ -37,12 +37,13 @@ async def save(session: AsyncSession, book: Book, *, now: datetime) -> None:
         ]
         await session.execute(_PUT_APPROVAL, rows)
     if book.new_tasks:
-        await session.execute(insert(t.task), book.new_tasks)
+        await session.execute(_NEW_TASK, book.new_tasks)
     for (case_id, kind), why in book.closed_tasks.items():
         closing = _CLOSE_TASKS if kind is None else _CLOSE_TASKS.where(t.task.c.kind == kind)
         await session.execute(closing, {"of_case": case_id, "now": now, "why": why})
 
 
+_NEW_CASE, _NEW_RUNG, _NEW_TASK = insert(t.case), insert(t.rung), insert(t.task)
 _UPDATE_CUSTOMER = (
     update(t.customer)
     .where(t.customer.c.id == bindparam("customer_id"))

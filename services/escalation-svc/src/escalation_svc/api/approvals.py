@@ -15,8 +15,8 @@ from escalation_svc.api.preview import Preview, preview_of, render
 from escalation_svc.api.views import SHA, ApprovalOut, ReasonOut, about_of, approval_of, example
 from escalation_svc.api.wiring import CustomerQuery, InvoiceQuery, Reader, WiringDep, Writer, about
 from escalation_svc.approvals import Request, approve, objections, open_request, reject, request_of
-from escalation_svc.book import read
 from escalation_svc.ladders import shelf
+from escalation_svc.loading import read
 from remit_service.api import Body, Listing, Now, PageDep, Router, SessionDep, paginate, problem_responses
 from remit_service.problems import not_found
 
@@ -63,7 +63,7 @@ async def list_approvals(
     if status is not None:
         chosen = chosen.where(t.approval.c.status == status)
     rows, next_cursor = await paginate(session, chosen, page, t.approval.c.id)
-    requests = await _requests(session, caller.seller_id, wiring.default_ladder, {r.id: r.case_id for r in rows}, now)
+    requests = await _requests(session, wiring.default_ladder, {r.id: r.case_id for r in rows}, now)
     return Listing(data=[approval_out(request) for request in requests], next_cursor=next_cursor)
 
 
@@ -112,16 +112,14 @@ async def _one(session: AsyncSession, seller: UUID, approval_id: UUID, default_l
     case_id = await session.scalar(select(t.approval.c.case_id).where(*wanted))
     if case_id is None:
         raise not_found("approval", approval_id)
-    return (await _requests(session, seller, default_ladder, {approval_id: case_id}, now))[0]
+    return (await _requests(session, default_ladder, {approval_id: case_id}, now))[0]
 
 
-async def _requests(
-    session: AsyncSession, seller: UUID, default_ladder: str, approvals: dict[UUID, UUID], now: Now
-) -> list[Request]:
+async def _requests(session: AsyncSession, default_ladder: str, approvals: dict[UUID, UUID], now: Now) -> list[Request]:
     """Approvals (id → case) as they would be decided now; nothing is locked."""
     rows = (await session.execute(select(t.case).where(t.case.c.id.in_(set(approvals.values()))))).all()
     book = await read(session, rows)
-    ladders = await shelf(session, [seller], default_ladder)
+    ladders = await shelf(session, book, default_ladder)
     cases = {case.id: case for case in book.cases.values()}
     return [
         request_of(book, ladders, cases[case_id], approval_of(cases[case_id], approval_id), now)

@@ -14,9 +14,9 @@ from escalation_svc.api.inputs import Name, Reason
 from escalation_svc.api.views import CaseOut, MessageOut, case_values, example
 from escalation_svc.api.wiring import CustomerQuery, InvoiceQuery, Reader, WiringDep, Writer, about
 from escalation_svc.approvals import finish
-from escalation_svc.book import load, lock_customers, read
 from escalation_svc.demands import reopen
 from escalation_svc.ladders import shelf
+from escalation_svc.loading import load, lock_customers, read
 from remit_service.api import Body, Listing, Now, PageDep, Router, SessionDep, paginate, problem_responses
 from remit_service.problems import conflict, not_found
 
@@ -60,7 +60,7 @@ async def list_cases(
         chosen = chosen.where(t.case.c.escalated.is_(escalated))
     rows, next_cursor = await paginate(session, chosen, page, t.case.c.id)
     book = await read(session, rows)
-    ladders = await shelf(session, [caller.seller_id], wiring.default_ladder)
+    ladders = await shelf(session, book, wiring.default_ladder)
     data = [CaseOut(**case_values(book, ladders, case, now)) for case in book.cases.values()]
     return Listing(data=data, next_cursor=next_cursor)
 
@@ -71,7 +71,7 @@ async def get_case(case_id: UUID, session: SessionDep, caller: Reader, wiring: W
     if row is None:
         raise not_found("case", case_id)
     book = await read(session, [row])
-    ladders = await shelf(session, [caller.seller_id], wiring.default_ladder)
+    ladders = await shelf(session, book, wiring.default_ladder)
     case = book.cases[row.invoice_id]
     return CaseDetail(
         **case_values(book, ladders, case, now),
@@ -95,7 +95,7 @@ async def reopen_case(
     if not reopen(book, case, body.by, body.reason, now):
         detail = "No rung of this case was refused and its demand was not either; it goes on by itself."
         raise conflict("nothing-to-reopen", detail)
-    ladders = await shelf(session, [caller.seller_id], wiring.default_ladder)
+    ladders = await shelf(session, book, wiring.default_ladder)
     await finish(session, book, ladders, case, wiring.rules, now, [])
     wiring.watch.changed()
     return CaseOut(**case_values(book, ladders, case, now))
