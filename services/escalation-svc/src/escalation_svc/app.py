@@ -17,15 +17,12 @@ from escalation_svc.transitions import Rules
 from escalation_svc.watch import Watch
 from remit_events import invoices, notifications, schedule
 from remit_events.bus import Bus
-from remit_events.consumer import Consumer
-from remit_events.pruning import Pruning
-from remit_events.relay import Relay
 from remit_service.app import create_app
 from remit_service.clock import Clock
 from remit_service.database import Database
-from remit_service.idempotency import PurgeAnswers
+from remit_service.event_flow import EventFlow
 from remit_service.peers import peer_client
-from remit_service.service import Service, Task
+from remit_service.service import Service
 
 NAME = "escalation-svc"
 TOPICS = (invoices.TOPIC, schedule.TOPIC, notifications.TOPIC)
@@ -42,26 +39,19 @@ async def build(
     peer = "notifier-svc"
     notifier = http(peer) if http else peer_client(peer, settings.notifier_url, settings, timeout=PREVIEW_SECONDS)
     routers = [ladders.router, cases.router, approvals.router, tasks.router]
-    handlers = Handlers(clock, rules, settings.ladder_default, watch)
-    consumer = Consumer(NAME, db, bus, TOPICS, handlers.handle, clock)
-
-    async def events() -> str | None:
-        return None if consumer.healthy() else "events lie ahead and none was handled for a minute"
-
+    flow = EventFlow(NAME, db, bus, clock, TOPICS, Handlers(clock, rules, settings.ladder_default, watch).handle)
     app = create_app(
         NAME,
         db=db,
         clock=clock,
         settings=settings,
         routers=routers,
-        ready_checks=[events],
+        ready_checks=[flow.ready],
         description=DESCRIPTION,
     )
     app.state.escalation = Wiring(rules, settings.ladder_default, watch, notifier)
-    relay = Relay(db, bus, f"/{NAME}", clock)
     rungs = Rungs(db, clock, rules, settings.ladder_default, watch)
-    work: list[Task] = [relay, consumer, rungs, Pruning(db, bus, clock), PurgeAnswers(db, clock)]
-    service = Service(NAME, settings, clock, db, bus, app, work)
+    service = Service(NAME, settings, clock, db, bus, app, [*flow.tasks, rungs])
     service.closers += [notifier.aclose] if http is None else []
-    service.closers += [relay.close, consumer.close]
+    service.closers += flow.closers
     return service

@@ -12,13 +12,11 @@ from invoice_svc.api.wiring import Wiring
 from invoice_svc.expiry import hold_expiry, promise_expiry
 from invoice_svc.settings import Settings
 from remit_events.bus import Bus
-from remit_events.consumer import Consumer
-from remit_events.relay import Relay
 from remit_service.app import create_app
 from remit_service.clock import Clock
 from remit_service.database import Database
-from remit_service.idempotency import PurgeAnswers
-from remit_service.service import Service, Task
+from remit_service.event_flow import EventFlow
+from remit_service.service import Service
 
 NAME = "invoice-svc"
 DESCRIPTION = (
@@ -35,10 +33,16 @@ async def build(
 ) -> Service:
     """invoice-svc with everything it needs."""
     db = Database(settings.database_url, name=NAME)
-    app = create_app(NAME, db=db, clock=clock, settings=settings, routers=ROUTERS, description=DESCRIPTION)
+    flow = EventFlow(NAME, db, bus, clock, handlers.TOPICS, handlers.handle, group=f"{NAME}.timeline")
+    app = create_app(
+        NAME,
+        db=db,
+        clock=clock,
+        settings=settings,
+        routers=ROUTERS,
+        ready_checks=[flow.ready],
+        description=DESCRIPTION,
+    )
     promises, holds = promise_expiry(db, clock), hold_expiry(db, clock)
     app.state.invoice = Wiring(promises, holds)
-    relay = Relay(db, bus, f"/{NAME}", clock)
-    timeline = Consumer(f"{NAME}.timeline", db, bus, handlers.TOPICS, handlers.handle, clock)
-    tasks: list[Task] = [relay, timeline, promises, holds, PurgeAnswers(db, clock)]
-    return Service(NAME, settings, clock, db, bus, app, tasks, closers=[relay.close, timeline.close])
+    return Service(NAME, settings, clock, db, bus, app, [*flow.tasks, promises, holds], closers=flow.closers)

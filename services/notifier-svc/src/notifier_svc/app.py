@@ -22,13 +22,10 @@ from notifier_svc.settings import Settings
 from notifier_svc.worker import Worker
 from remit_events import invoices, schedule
 from remit_events.bus import Bus
-from remit_events.consumer import Consumer
-from remit_events.pruning import Pruning
-from remit_events.relay import Relay
 from remit_service.app import create_app
 from remit_service.clock import Clock
 from remit_service.database import Database
-from remit_service.idempotency import PurgeAnswers
+from remit_service.event_flow import EventFlow
 from remit_service.peers import peer_client
 from remit_service.service import Service, Task
 
@@ -59,23 +56,27 @@ async def build(
     links = UnsubscribeLinks(settings.public_url, settings.service_key.get_secret_value())
     worker = Worker(db.engine)
     deliveries = Deliveries(db, clock, still_owed, Planner(ways, render, links.of), worker, batch=settings.send_batch)
-    consumer = Consumer(NAME, db, bus, TOPICS, Handler(clock, deliveries.nudge), clock)
-    relay = Relay(db, bus, f"/{NAME}", clock)
+    flow = EventFlow(NAME, db, bus, clock, TOPICS, Handler(clock, deliveries.nudge))
     tasks: list[Task] = [
-        relay,
-        consumer,
+        *flow.tasks,
         Recovery(db, clock, worker),
         deliveries,
-        Pruning(db, bus, clock),
-        PurgeAnswers(db, clock),
         *_twilio_tasks(settings, db, clock, ways),
     ]
-    app = create_app(NAME, db=db, clock=clock, settings=settings, routers=ROUTERS, description=DESCRIPTION)
+    app = create_app(
+        NAME,
+        db=db,
+        clock=clock,
+        settings=settings,
+        routers=ROUTERS,
+        ready_checks=[flow.ready],
+        description=DESCRIPTION,
+    )
     app.state.notifier = Wiring(settings, ways, still_owed, render, deliveries.nudge)
     service = Service(NAME, settings, clock, db, bus, app, tasks)
     if http is None:
         service.closers += [peer.aclose for peer in peers.values()]
-    service.closers += [ways.close, worker.close, relay.close, consumer.close]
+    service.closers += [ways.close, worker.close, *flow.closers]
     return service
 
 

@@ -7,14 +7,11 @@ from collections.abc import Callable
 import httpx
 
 from remit_events.bus import Bus
-from remit_events.consumer import Consumer
-from remit_events.pruning import Pruning
-from remit_events.relay import Relay
 from remit_service.app import create_app
 from remit_service.clock import Clock
 from remit_service.database import Database
-from remit_service.idempotency import PurgeAnswers
-from remit_service.service import Service, Task
+from remit_service.event_flow import EventFlow
+from remit_service.service import Service
 from scheduler_svc.api import automation, contacts, decisions, follow_ups, plans, policies
 from scheduler_svc.api.wiring import Wiring
 from scheduler_svc.handlers import TOPICS, Handlers
@@ -45,10 +42,15 @@ async def build(
         contacts.router,
         automation.router,
     ]
-    app = create_app(NAME, db=db, clock=clock, settings=settings, routers=routers, description=DESCRIPTION)
+    flow = EventFlow(NAME, db, bus, clock, TOPICS, Handlers(clock, cache, sweep.changed).handle)
+    app = create_app(
+        NAME,
+        db=db,
+        clock=clock,
+        settings=settings,
+        routers=routers,
+        ready_checks=[flow.ready],
+        description=DESCRIPTION,
+    )
     app.state.scheduler = Wiring(cache, sweep.changed)
-    handlers = Handlers(clock, cache, sweep.changed)
-    consumer = Consumer(NAME, db, bus, TOPICS, handlers.handle, clock)
-    relay = Relay(db, bus, f"/{NAME}", clock)
-    tasks: list[Task] = [relay, consumer, sweep, Pruning(db, bus, clock), PurgeAnswers(db, clock)]
-    return Service(NAME, settings, clock, db, bus, app, tasks)
+    return Service(NAME, settings, clock, db, bus, app, [*flow.tasks, sweep], closers=flow.closers)
