@@ -31,6 +31,7 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Days = Literal["business"] | tuple[str, ...]
 
 _DAY = timedelta(days=1)
+_MINUTE = timedelta(minutes=1)
 _FARTHEST = 400  # days searched for an allowed one; a year has some in every country
 
 
@@ -152,6 +153,8 @@ class WorkWindow:
         """The first instant from `moment` on at which something may go; raises NoCommonWindow."""
         if self.is_open(moment):
             return moment
+        if (again := self._shown_again(moment)) is not None:
+            return again
         # The day before as well: with zones apart, the main one may be a day ahead of the window still to open.
         day = self.next_allowed_day(self.local_date(moment) - _DAY)
         while self.opening(day) < moment:
@@ -188,14 +191,24 @@ class WorkWindow:
             return None
         first = max(instant(day, self.opens, zone) for zone in self.zones)
         last = min(instant(day, self.until, zone) for zone in self.zones)
-        # A date a zone jumped over altogether (Samoa, 30 December 2011) has no window; nor have zones too far apart.
-        if first >= last or any(local_date(first, zone) != day for zone in self.zones):
-            return None
-        return first, last
+        # None on a date a zone jumped over altogether (Samoa, 30 December 2011), nor in zones too far apart.
+        return (first, last) if first < last else None
 
     def _on_every_wall(self, moment: datetime) -> bool:
         """Not in the hour that clocks set back show again."""
         return all(self.opens <= local_time(moment, zone) < self.until for zone in self.zones)
+
+    def _shown_again(self, moment: datetime) -> datetime | None:
+        """When clocks set back during the window have caught up with its opening; by whole minutes, at most a day's."""
+        bounds = self._open_on(self.local_date(moment))
+        if bounds is None or not bounds[0] <= moment < bounds[1]:
+            return None
+        minute = moment.replace(second=0, microsecond=0) + _MINUTE
+        while minute < bounds[1]:
+            if self._on_every_wall(minute):
+                return minute
+            minute += _MINUTE
+        return None
 
     def _of(self, day: date) -> tuple[datetime, datetime]:
         bounds = self._open_on(day)
