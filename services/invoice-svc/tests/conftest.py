@@ -76,12 +76,11 @@ class World:
 
     async def events(self) -> list[Event]:
         """What was emitted for this seller since the last call, in the order of the outbox."""
-        sql = "SELECT id, type, payload FROM outbox WHERE id > :seen ORDER BY id"
+        sql = "SELECT id, type, payload FROM outbox WHERE id > :seen AND strpos(payload, :seller) > 0 ORDER BY id"
         async with self.service.db.reading() as session:
-            rows = (await session.execute(text(sql), {"seen": self.seen})).all()
+            rows = (await session.execute(text(sql), {"seen": self.seen, "seller": str(self.client.seller.id)})).all()
         self.seen = max([self.seen, *(row.id for row in rows)])
-        found = [EVENT_TYPES[row.type].model_validate_json(row.payload) for row in rows]
-        return [event for event in found if event.seller_id == self.client.seller.id]
+        return [EVENT_TYPES[row.type].model_validate_json(row.payload) for row in rows]
 
     async def event_names(self) -> list[str]:
         return [type(event).__name__ for event in await self.events()]
@@ -114,9 +113,7 @@ async def own_service(make_database: MakeDatabase) -> AsyncIterator[Service]:
 
 async def _world(service: Service) -> AsyncIterator[World]:
     async with await client_for(service) as client:
-        world = World(service, client)
-        await world.events()
-        yield world
+        yield World(service, client)
 
 
 @pytest_asyncio.fixture(loop_scope="session")

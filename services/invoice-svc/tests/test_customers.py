@@ -26,6 +26,12 @@ async def test_put_by_external_id(world: Any) -> None:
     assert [(event.customer.version, event.customer.email) for event in events] == [(1, None), (2, "k@x.example")]
 
 
+async def test_an_external_id_with_a_slash(world: Any) -> None:
+    url = "/v1/customers/by-external-id/2026%2FK%2F7"
+    assert (await world.client.put(url, json=BODY)).json()["external_id"] == "2026/K/7"
+    assert (await world.get(url))["name"] == "Kessler"
+
+
 async def test_put_by_id(world: Any) -> None:
     made = await world.customer()
     url = f"/v1/customers/{made['id']}"

@@ -137,7 +137,8 @@ async def run_tasks(world: Any) -> None:
         pass
 
 
-async def test_from_the_outbox_over_the_bus_into_feed_and_timeline(world: Any) -> None:
+async def test_from_the_outbox_over_the_bus_into_feed_and_timeline(own_world: Any) -> None:
+    world = own_world
     invoice = await world.invoice(disputed=True)
     await world.pay(invoice, 10_000)
     await run_tasks(world)

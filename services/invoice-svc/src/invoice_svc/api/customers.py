@@ -101,7 +101,7 @@ def _result(one: Saved) -> dict[str, Any]:
     return {"status": 201 if one.created else 200, "id": one.customer.id, "notes": one.notes}
 
 
-@router.get("/by-external-id/{external_id}", responses=problem_responses(401, 403, 404))
+@router.get("/by-external-id/{external_id:path}", responses=problem_responses(401, 403, 404))
 async def get_external(
     external_id: str, session: SessionDep, caller: CustomerReader, response: Response
 ) -> CustomerOut:
@@ -109,7 +109,7 @@ async def get_external(
 
 
 @router.put(
-    "/by-external-id/{external_id}",
+    "/by-external-id/{external_id:path}",
     responses=problem_responses(400, 401, 403, 409, 412, 413, 415, 422)
     | {201: {"model": CustomerOut, "description": "Made"}},
 )

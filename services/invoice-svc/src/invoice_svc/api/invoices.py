@@ -97,7 +97,7 @@ def _result(one: Invoice) -> dict[str, Any]:
     return {"status": 201, "id": one.id, "number": one.number}
 
 
-@router.get("/by-external-id/{external_id}", responses=problem_responses(401, 403, 404))
+@router.get("/by-external-id/{external_id:path}", responses=problem_responses(401, 403, 404))
 async def get_external(external_id: str, session: SessionDep, caller: InvoiceReader, response: Response) -> InvoiceOut:
     one = await invoices.find(session, caller.seller_id, external_id)
     if one is None:
@@ -106,7 +106,7 @@ async def get_external(external_id: str, session: SessionDep, caller: InvoiceRea
 
 
 @router.put(
-    "/by-external-id/{external_id}",
+    "/by-external-id/{external_id:path}",
     responses=problem_responses(400, 401, 403, 404, 409, 412, 413, 415, 422)
     | {201: {"model": InvoiceOut, "description": "Made"}},
 )
