@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -28,3 +30,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def events_url(request: pytest.FixtureRequest) -> str | None:
     """Both transports: the URL of the session's Kafka, or None for the event log on PostgreSQL."""
     return request.getfixturevalue("kafka_url") if request.param == "kafka" else None
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder every user may enter, as PostgreSQL started by root runs as another one; pytest's are closed."""
+    with tempfile.TemporaryDirectory(prefix="remit-e2e-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)

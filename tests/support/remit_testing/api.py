@@ -15,6 +15,12 @@ from remit_local.installation import Installation
 from remit_testing.installations import KEY
 
 PATIENCE = 60.0
+READS = {
+    "invoice-svc": "/v1/sellers/me",
+    "scheduler-svc": "/v1/automation",
+    "notifier-svc": "/v1/live-mode",
+    "escalation-svc": "/v1/tasks",
+}
 
 
 class Api:
@@ -44,6 +50,14 @@ class Api:
     ) -> None:
         for client in self.clients.values():
             await client.aclose()
+
+    async def known(self) -> None:
+        """Until every service knows the key, which reaches them as an event."""
+        for service, path in READS.items():
+            give_up = time.monotonic() + PATIENCE
+            while (await self.clients[service].get(path)).status_code == 401:
+                assert time.monotonic() < give_up, f"{service} never heard of the key"
+                await asyncio.sleep(0.05)
 
     async def get(self, service: str, path: str, **params: Any) -> Any:
         return await self._said(service, "GET", path, params=params)

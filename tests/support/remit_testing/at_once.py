@@ -46,6 +46,7 @@ class AtOnce:
 
     async def rules(self, api: Api) -> None:
         """The policy for everyone, a rung that asks for approval, and sending for real."""
+        await api.known()
         ladder = {"rungs": [{"key": "call", "action": "task", "days_overdue": 1, "approval": True}]}
         await api.post("scheduler-svc", "/v1/policies/at-once/versions", self.policy, assign_all="true")
         await api.post("escalation-svc", "/v1/ladders/call/versions", ladder, assign_all="true")

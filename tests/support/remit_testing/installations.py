@@ -57,10 +57,12 @@ async def make_installation(
 
     `extras` are further settings by service, `seller` what differs from SELLER.
     """
+    own_bus = await make_bus_database(make_database)
     installation = Installation(
         databases={name: await make_service_database(make_database, package_of(name)) for name in SERVICES},
         local_database=await make_database(),
-        events_url=events_url or await make_bus_database(make_database),
+        own_bus=own_bus,
+        events_url=events_url or own_bus,
         topic_prefix=f"e2e-{next(_numbers)}-" if events_url else "",
         addresses=Addresses("127.0.0.1", {name: free_port() for name in SERVICES}),
         service_key=SERVICE_KEY,

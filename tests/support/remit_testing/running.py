@@ -39,17 +39,20 @@ class Running:
         self.api = Api.of(installation, patient=True)
 
     async def __aenter__(self) -> Running:
-        for name in SERVICES:
-            self.start(name)
-        await self.ready()
+        try:
+            for name in SERVICES:
+                self.start(name)
+            await self.ready()
+        except BaseException:
+            self._stop()
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         async with self.api:
-            pass
-        codes = await asyncio.to_thread(self._stop)
+            codes = await asyncio.to_thread(self._stop)
         if error is None:
             assert set(codes.values()) == {0}, f"exit codes on SIGTERM: {codes}\n{self.said()}"
 
