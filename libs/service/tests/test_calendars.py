@@ -203,7 +203,7 @@ def windows(draw) -> WorkWindow:
     return work_window(kind, opens, until, country=country, zone=zone, skip_holidays=draw(st.booleans()))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(window=windows(), day=days)
 def test_a_shift_lands_on_an_allowed_day_and_skips_none(window, day):
     after, before = window.next_allowed_day(day), window.previous_allowed_day(day)
@@ -214,7 +214,7 @@ def test_a_shift_lands_on_an_allowed_day_and_skips_none(window, day):
     assert not any(window.is_allowed_day(before + timedelta(days=n)) for n in range(1, (after - before).days))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(window=windows(), day=days)
 def test_an_opening_is_the_first_open_moment_of_its_day(window, day):
     day = window.next_allowed_day(day)
@@ -229,7 +229,7 @@ def test_an_opening_is_the_first_open_moment_of_its_day(window, day):
         assert window.opens <= local.time() < window.until
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(window=windows(), moment=moments)
 def test_the_next_open_moment_is_open_and_none_was_before(window, moment):
     found = window.next_open(moment)
@@ -241,7 +241,7 @@ def test_the_next_open_moment_is_open_and_none_was_before(window, moment):
         assert not any(window.is_open(moment + step * n) for n in range(1, 7))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(window=windows(), moment=moments)
 def test_open_means_allowed_day_and_wall_time_in_every_zone(window, moment):
     if window.is_open(moment):

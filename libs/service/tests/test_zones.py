@@ -55,7 +55,7 @@ def test_dates_on_the_wall():
     assert local_time(moment, "Asia/Kathmandu") == time(16, 15)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(
     day=st.dates(date(1975, 1, 1), date(2037, 12, 31)),
     wall=st.times().map(lambda t: t.replace(microsecond=0)),
