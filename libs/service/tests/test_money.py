@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from remit_service.money import LARGEST_MINOR, currencies, exponent, from_minor, parse_amount, to_minor
@@ -44,6 +44,7 @@ def test_what_cannot_be_paid_is_refused(amount, currency):
         to_minor(Decimal(amount), currency)
 
 
+@settings(deadline=None)
 @given(minor=st.integers(-LARGEST_MINOR, LARGEST_MINOR), currency=st.sampled_from(sorted(currencies())))
 def test_there_and_back(minor, currency):
     assert to_minor(from_minor(minor, currency), currency) == minor
@@ -84,6 +85,7 @@ def test_written_amounts(text, comma, minor):
         assert parse_amount(text, "EUR", decimal_comma=comma) == minor
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=12))
 def test_any_text_is_an_amount_or_a_value_error(text):
     try:
