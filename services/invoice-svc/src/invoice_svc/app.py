@@ -19,9 +19,8 @@ from remit_service.event_flow import EventFlow
 from remit_service.service import Service
 
 NAME = "invoice-svc"
-DESCRIPTION = (
-    "Sellers, customers, invoices, payments, disputes, promises, and the timeline of everything that happened."
-)
+GROUP = f"{NAME}.timeline"
+DESCRIPTION = "Sellers, customers, invoices, payments, disputes, promises, and the timeline of all that happened."
 
 
 async def build(
@@ -29,11 +28,11 @@ async def build(
     *,
     clock: Clock,
     bus: Bus,
-    http: Callable[[str], httpx.AsyncClient] | None = None,  # noqa: ARG001 - it asks no other service
+    http: Callable[[str], httpx.AsyncClient] | None = None,  # noqa: ARG001  # it asks nobody
 ) -> Service:
     """invoice-svc with everything it needs."""
     db = Database(settings.database_url, name=NAME)
-    flow = EventFlow(NAME, db, bus, clock, handlers.TOPICS, handlers.handle, group=f"{NAME}.timeline")
+    flow = EventFlow(NAME, db, bus, clock, handlers.TOPICS, handlers.handle, group=GROUP)
     app = create_app(
         NAME,
         db=db,
