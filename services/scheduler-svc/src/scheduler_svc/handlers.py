@@ -32,6 +32,7 @@ from remit_service.clock import Clock
 from remit_service.sellers import apply_seller_events
 from scheduler_svc import customer_facts, delivery_facts, escalation_facts, invoice_facts, policies, shelving
 from scheduler_svc.book import Book
+from scheduler_svc.bulk import direct
 from scheduler_svc.policies import PolicyCache
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Handlers:
         told = [(event, one) for event, one in events if isinstance(event, CustomerEvent)]
         if not told:
             return
+        await direct(session)
         book = Book(self._clock.now())
         await _load(session, book, [event for event, _ in told])
         for event, one in told:

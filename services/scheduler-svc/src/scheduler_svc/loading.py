@@ -23,7 +23,8 @@ _CUSTOMER = """
 SELECT c.id, c.seller_id, c.external_id, c.snapshot, c.addresses, c.suppressed, c.next_at,
     coalesce(a."on", true) AS automation_on,
     EXISTS (SELECT FROM demand WHERE customer_id = c.id AND NOT closed) AS has_demands,
-    EXISTS (SELECT FROM touch WHERE customer_id = c.id AND status = 'failed') AS has_failed
+    EXISTS (SELECT FROM touch WHERE customer_id = c.id AND status = 'failed') AS has_failed,
+    EXISTS (SELECT FROM customer o WHERE o.addresses && c.addresses AND o.id <> c.id) AS shares
 FROM customer c LEFT JOIN automation a ON a.seller_id = c.seller_id
 """
 CLAIM = (
@@ -52,7 +53,7 @@ SELECT pg_advisory_xact_lock(key) FROM (
 """
 _DEMANDS = f"SELECT {records.DEMAND_COLUMNS} FROM demand WHERE customer_id = ANY(:ids) AND NOT closed"  # noqa: S608
 _FAILED = """
-SELECT id, customer_id, local_date, items, channels, reached, demand_id FROM touch
+SELECT id, customer_id, local_date, items AS listed, channels, reached, demand_id FROM touch
 WHERE customer_id = ANY(:ids) AND status = 'failed'
 """
 _FOLLOW_UPS = f"""
@@ -137,14 +138,18 @@ async def load(
     known = sorted((row for row in rows if row.snapshot), key=lambda row: (row.seller_id, row.external_id))
     ids = [row.id for row in known]
     addresses = sorted({a for row in known for a in row.addresses if not a.startswith("letter:")})
-    if lock and addresses:
+    if lock and any(row.shares for row in known):
         await execute(session, _LOCK_SHARED, addresses=addresses)
     demands = await fetch(session, _DEMANDS, ids=ids) if any(row.has_demands for row in known) else ()
     failed = await fetch(session, _FAILED, ids=ids) if any(row.has_failed for row in known) else ()
-    more = {row.invoice_id for row in demands} | {UUID(i["invoice_id"]) for row in failed for i in row.items} | {*also}
+    more = (
+        {row.invoice_id for row in demands}
+        | {UUID(i["invoice_id"]) for row in failed for i in records.plain(row.listed)}
+        | {*also}
+    )
     follow_ups = await fetch(session, _FOLLOW_UPS, ids=ids, more=list(more))
     debtors = {
-        row.id: records.debtor(row.seller_id, CustomerState.model_validate(row.snapshot), row.suppressed)
+        row.id: records.debtor(row.seller_id, records.snapshot_of(CustomerState, row.snapshot), row.suppressed)
         for row in known
     }
     batch = Batch(known, defaultdict(list), defaultdict(list), defaultdict(list), ContactBook(), debtors)
@@ -155,7 +160,7 @@ async def load(
         if row.invoice_id in there:
             batch.demands[row.customer_id].append(records.demand(row))
     for row in failed:
-        if all(UUID(item["invoice_id"]) in there for item in row.items):
+        if all(UUID(item["invoice_id"]) in there for item in records.plain(row.listed)):
             batch.failed[row.customer_id].append(records.failed_touch(row))
     sellers = {row.id: row.seller_id for row in known}
     wanted = [(sellers[c], one.policy) for c, found in batch.follow_ups.items() for one in found]

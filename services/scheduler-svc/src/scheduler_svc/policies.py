@@ -106,13 +106,13 @@ class _OfSeller(Mapping[PolicyRef, Policy]):
         return sum(1 for _ in self)
 
 
-def parsed(body: Mapping[str, Any]) -> Policy:
+def parsed(body: Mapping[str, Any] | str) -> Policy:
     """A stored body; equal ones are one object."""
-    return _parsed(to_json(body))
+    return _parsed(body if isinstance(body, str) else to_json(body))
 
 
 @lru_cache(maxsize=1024)
-def _parsed(body: bytes) -> Policy:
+def _parsed(body: bytes | str) -> Policy:
     return Policy.model_validate_json(body)
 
 

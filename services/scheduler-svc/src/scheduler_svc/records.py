@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
+
+from pydantic_core import from_json
 
 from remit_events.state import Channel, CustomerState, InvoiceState
 from scheduler_svc.channels import address_hash, address_of, addresses
@@ -20,6 +22,8 @@ from scheduler_svc.ledger import (
     TouchItem,
 )
 
+Snapshot = TypeVar("Snapshot", InvoiceState, CustomerState)
+
 FOLLOW_UP_COLUMNS = (
     "invoice_id, seller_id, customer_id, snapshot, policy_key, policy_version, entered_on, progress, shift_days, "
     "harder_used, escalated, reviewed_on, migrated_on, closed_on, disputed_before, exhausted, closed, next_at"
@@ -28,6 +32,16 @@ DEMAND_COLUMNS = (
     "id, seller_id, customer_id, case_id, invoice_id, rung, triggered_on, deadline, reminders_sent, approved_by, "
     "withdrawn, progress, next_at"
 )
+
+
+def snapshot_of(model: type[Snapshot], value: Any) -> Snapshot:
+    """A snapshot as the driver gives it (text) or SQLAlchemy (parsed)."""
+    return model.model_validate_json(value) if isinstance(value, str) else model.model_validate(value)
+
+
+def plain(value: Any) -> Any:
+    """Stored JSON, parsed."""
+    return from_json(value) if isinstance(value, str) else value
 
 
 def address_keys(state: CustomerState) -> list[str]:
@@ -60,10 +74,10 @@ def contact_keys(reached: Mapping[Channel, Address], channels: Iterable[Channel]
 
 def follow_up(row: Any) -> FollowUp:
     return FollowUp(
-        invoice=InvoiceState.model_validate(row.snapshot),
+        invoice=snapshot_of(InvoiceState, row.snapshot),
         policy=PolicyRef(row.policy_key, row.policy_version),
         entered_on=row.entered_on,
-        progress={step: progress(value) for step, value in row.progress.items()},
+        progress={step: progress(value) for step, value in plain(row.progress).items()},
         shift_days=row.shift_days,
         harder_used=row.harder_used,
         escalated=row.escalated,
@@ -134,7 +148,7 @@ def demand(row: Any) -> DemandDue:
         reminders_sent=row.reminders_sent,
         approved_by=row.approved_by,
         withdrawn=row.withdrawn,
-        progress=progress(row.progress),
+        progress=progress(plain(row.progress)),
         next_at=row.next_at,
     )
 
@@ -143,7 +157,7 @@ def failed_touch(row: Any) -> FailedTouch:
     return FailedTouch(
         id=row.id,
         on=row.local_date,
-        items=tuple(touch_item(value) for value in row.items),
+        items=tuple(touch_item(value) for value in plain(row.listed)),
         tried=tuple(Channel(channel) for channel in row.channels),
         reached=row.reached,
         demand_id=row.demand_id,

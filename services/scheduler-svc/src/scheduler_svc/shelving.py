@@ -25,7 +25,7 @@ SELECT id, seller_id, snapshot, version, addresses, suppressed, next_at FROM cus
 WHERE id = ANY(:ids) ORDER BY id FOR UPDATE
 """
 _TOUCHES = """
-SELECT id, seller_id, customer_id, demand_id, status, reached, items, channels, local_date FROM touch
+SELECT id, seller_id, customer_id, demand_id, status, reached, items AS listed, channels, local_date FROM touch
 WHERE id = ANY(:ids)
 """
 _FOLLOW_UPS = f"SELECT {records.FOLLOW_UP_COLUMNS} FROM follow_up WHERE invoice_id = ANY(:ids)"  # noqa: S608
@@ -56,7 +56,7 @@ async def lock_customers(
 
 async def _lock(session: AsyncSession, book: Book, ids: Iterable[UUID]) -> None:
     for row in await fetch(session, _LOCK, ids=list(ids)):
-        state = CustomerState.model_validate(row.snapshot) if row.snapshot else None
+        state = records.snapshot_of(CustomerState, row.snapshot) if row.snapshot else None
         book.customers[row.id] = CustomerRecord(
             row.id, row.seller_id, state, row.version, row.addresses, row.suppressed, row.next_at
         )
@@ -77,6 +77,7 @@ async def load_suppressions(session: AsyncSession, book: Book, states: Iterable[
 
 async def load_touches(session: AsyncSession, book: Book, ids: Sequence[UUID]) -> None:
     for row in await fetch(session, _TOUCHES, ids=list(ids)) if ids else ():
+        items = records.plain(row.listed)
         book.touches[row.id] = TouchRecord(
             id=row.id,
             seller_id=row.seller_id,
@@ -84,8 +85,8 @@ async def load_touches(session: AsyncSession, book: Book, ids: Sequence[UUID]) -
             demand_id=row.demand_id,
             status=row.status,
             reached=row.reached,
-            items=[records.touch_item(value) for value in row.items],
-            inputs=[value["inputs"] for value in row.items],
+            items=[records.touch_item(value) for value in items],
+            inputs=[value["inputs"] for value in items],
             channels=row.channels,
             local_date=row.local_date,
         )

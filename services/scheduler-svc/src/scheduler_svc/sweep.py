@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from remit_service.clock import Clock
 from remit_service.database import Database
-from scheduler_svc.bulk import fetch, new_id
+from scheduler_svc.bulk import direct, fetch, new_id
 from scheduler_svc.ledger import Contact
 from scheduler_svc.loading import CLAIM, Batch, load
 from scheduler_svc.metrics import REVIEWS, count_decision, count_touch
@@ -79,6 +79,7 @@ class Sweep:
             rows = await fetch(session, CLAIM, now=now, limit=self._batch)
             if rows:
                 self._seen = None
+                await direct(session)
                 await self._decide(session, await load(session, rows, self._policies, now, lock=True), now)
             due: datetime | None = await session.scalar(_NEXT)
         self._seen = (due, looked_at)
