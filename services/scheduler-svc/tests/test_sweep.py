@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 from remit_testing.scheduler_world import World
-from sqlalchemy import event
+from sqlalchemy import event, text
 from sqlalchemy.exc import IntegrityError
 
 from remit_events.schedule import FollowUpExhausted, PaymentDue, TouchDeferred, TouchSuppressed
@@ -15,7 +15,7 @@ from remit_events.state import Channel
 from scheduler_svc import tables as t
 from scheduler_svc.bulk import insert_rows, new_id
 from scheduler_svc.policies import PolicyCache
-from scheduler_svc.sweep import Sweep
+from scheduler_svc.sweep import SET_ASIDE, Sweep
 
 
 async def test_an_invoice_is_followed_to_its_end(world: World) -> None:
@@ -232,3 +232,20 @@ async def test_round_trips_do_not_grow_with_the_batch(world: World) -> None:
             await world.tell(world.sent(due))
         await world.sweep()
     assert counts[0] == counts[1] <= 14
+
+
+async def test_a_customer_that_cannot_be_decided_about_does_not_stop_the_others(world: World) -> None:
+    world.at("2026-01-02 08:00")
+    for n in range(3):
+        await world.issue(await world.customer(f"C{n}"), f"R{n}")
+    async with world.service.db.transaction() as session:
+        await session.execute(text("UPDATE follow_up SET policy_version = 99 WHERE number = 'R1'"))
+    world.at("2026-01-26 09:00")
+    with pytest.raises(KeyError):
+        await world.sweep()  # a simulation stops
+    live = Sweep(world.service.db, world.clock, PolicyCache())
+    assert await live.run() == 3
+    gone = [item.invoice.number for due in await world.published(PaymentDue) for item in due.items]
+    assert sorted(gone) == ["R0", "R2"]
+    (row,) = await world.rows("SELECT external_id FROM customer WHERE next_at = :at", at=world.clock.now() + SET_ASIDE)
+    assert row.external_id == "C1"

@@ -8,7 +8,7 @@ import httpx
 
 from remit_events.bus import Bus
 from remit_service.app import create_app
-from remit_service.clock import Clock
+from remit_service.clock import Clock, SimulatedClock
 from remit_service.database import Database
 from remit_service.event_flow import EventFlow
 from remit_service.service import Service
@@ -33,7 +33,8 @@ async def build(
     """scheduler-svc with everything it needs."""
     db = Database(settings.database_url, name=NAME)
     cache = PolicyCache()
-    sweep = Sweep(db, clock, cache, batch=settings.sweep_batch)
+    # A simulation stops at the first fault rather than going on without a customer.
+    sweep = Sweep(db, clock, cache, batch=settings.sweep_batch, strict=isinstance(clock, SimulatedClock))
     routers = [
         policies.router,
         follow_ups.router,

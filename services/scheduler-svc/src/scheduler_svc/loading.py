@@ -30,7 +30,8 @@ FROM customer c LEFT JOIN automation a ON a.seller_id = c.seller_id
 CLAIM = (
     _CUSTOMER
     + """
-WHERE c.next_at <= :now AND c.snapshot IS NOT NULL ORDER BY c.next_at LIMIT :limit FOR UPDATE OF c SKIP LOCKED
+WHERE c.next_at <= :now AND c.snapshot IS NOT NULL AND (CAST(:only AS uuid) IS NULL OR c.id = :only)
+ORDER BY c.next_at LIMIT :limit FOR UPDATE OF c SKIP LOCKED
 """
 )
 FOLLOWED = (

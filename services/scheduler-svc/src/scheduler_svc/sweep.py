@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 
+import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from remit_events.failures import is_infrastructure
 from remit_service.clock import Clock
 from remit_service.database import Database
-from scheduler_svc.bulk import direct, fetch, new_id
+from remit_service.logs import describe
+from scheduler_svc.bulk import direct, execute, fetch, new_id
 from scheduler_svc.ledger import Contact
 from scheduler_svc.loading import CLAIM, Batch, load
-from scheduler_svc.metrics import REVIEWS, count_decision, count_touch
+from scheduler_svc.metrics import FAILED, REVIEWS, count_decision, count_touch
 from scheduler_svc.policies import PolicyCache
 from scheduler_svc.records import contact_keys
 from scheduler_svc.review import Review, review
@@ -22,20 +25,33 @@ from scheduler_svc.storing import Outcome
 
 BATCH = 500
 LOCKED_SECONDS = 0.02
+SET_ASIDE = timedelta(hours=1)
 _NEXT = text("SELECT min(next_at) FROM customer WHERE next_at IS NOT NULL")
+_DUE = "SELECT id FROM customer WHERE next_at <= :now AND snapshot IS NOT NULL ORDER BY next_at LIMIT :limit"
+_SET_ASIDE = "UPDATE customer SET next_at = :until WHERE id = :id"
+
+log = structlog.get_logger(__name__)
 
 
 class Sweep:
     """Task of phase 1. `hint_seconds`: how long it may go by what it last saw, unless told of a change (`changed`).
 
-    Another process may plan something in the meantime; it is then found that much later at most.
+    Another process may plan something in the meantime; it is then found that much later at most. A customer that
+    cannot be decided about is set aside for an hour and reported, so that the others go on; `strict`: it raises.
     """
 
     name = "sweep"
     phase = 1
 
     def __init__(
-        self, database: Database, clock: Clock, policies: PolicyCache, *, batch: int = BATCH, hint_seconds: float = 0.5
+        self,
+        database: Database,
+        clock: Clock,
+        policies: PolicyCache,
+        *,
+        batch: int = BATCH,
+        hint_seconds: float = 0.5,
+        strict: bool = False,
     ) -> None:
         self.wake = asyncio.Event()
         self._database = database
@@ -44,10 +60,13 @@ class Sweep:
         self._policies = policies
         self._batch = batch
         self._hint_seconds = hint_seconds
+        self._strict = strict
         self._seen: tuple[datetime | None, float] | None = None
+        self._changes = 0
 
     def changed(self) -> None:
         """Something may have become due: what was seen no longer counts."""
+        self._changes += 1
         self._seen = None
         self.wake.set()
 
@@ -67,23 +86,57 @@ class Sweep:
         """When the next customer is due; one look at an index."""
         seen = self._seen
         if seen is None or time.monotonic() - seen[1] > self._hint_seconds:
-            looked_at = time.monotonic()
+            changes, looked_at = self._changes, time.monotonic()
             async with self._glancing.connect() as connection:
-                seen = self._seen = (await connection.scalar(_NEXT), looked_at)
-        return seen[0]  # not self._seen: a change may have come while the connection was given back
+                seen = (await connection.scalar(_NEXT), looked_at)
+            self._remember(seen, changes)
+        return seen[0]
+
+    def _remember(self, seen: tuple[datetime | None, float], changes: int) -> None:
+        """Unless something changed since it was looked at."""
+        self._seen = seen if changes == self._changes else None
 
     async def _batch_of(self, now: datetime) -> tuple[int, datetime | None]:
-        """One batch in one transaction; gives its size and when the next customer is due."""
-        looked_at = time.monotonic()
+        """One batch; gives its size and when the next customer is due."""
+        changes, looked_at = self._changes, time.monotonic()
+        try:
+            found, due = await self._together(now)
+        except Exception as error:
+            if self._strict or is_infrastructure(error):
+                raise
+            return await self._one_by_one(now), await self.next_at()
+        self._remember((due, looked_at), changes)
+        return found, due
+
+    async def _together(self, now: datetime) -> tuple[int, datetime | None]:
         async with self._database.transaction() as session:
-            rows = await fetch(session, CLAIM, now=now, limit=self._batch)
+            rows = await fetch(session, CLAIM, now=now, limit=self._batch, only=None)
             if rows:
-                self._seen = None
                 await direct(session)
                 await self._decide(session, await load(session, rows, self._policies, now, lock=True), now)
             due: datetime | None = await session.scalar(_NEXT)
-        self._seen = (due, looked_at)
         return len(rows), due
+
+    async def _one_by_one(self, now: datetime) -> int:
+        """The batch again, each customer in a transaction of their own; who fails is set aside."""
+        self.changed()
+        async with self._database.transaction() as session:
+            ids = [row.id for row in await fetch(session, _DUE, now=now, limit=self._batch)]
+        for customer in ids:
+            try:
+                async with self._database.transaction() as session:
+                    rows = await fetch(session, CLAIM, now=now, limit=1, only=customer)
+                    if rows:
+                        await direct(session)
+                        await self._decide(session, await load(session, rows, self._policies, now, lock=True), now)
+            except Exception as error:
+                if is_infrastructure(error):
+                    raise
+                FAILED.inc()
+                log.error("customer set aside", customer=str(customer), **describe(error))
+                async with self._database.transaction() as session:
+                    await execute(session, _SET_ASIDE, id=customer, until=now + SET_ASIDE)
+        return len(ids)
 
     async def _decide(self, session: AsyncSession, batch: Batch, now: datetime) -> None:
         outcome = Outcome(now)

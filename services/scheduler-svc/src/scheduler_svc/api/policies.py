@@ -114,7 +114,7 @@ async def save_version(
     session: SessionDep,
     caller: Writer,
     now: Now,
-    assign: Annotated[list[Profile] | None, Query(description="Profiles whose new invoices follow it.")] = None,
+    assign: Annotated[list[str] | None, Query(description="Profiles whose new invoices follow it.")] = None,
     assign_all: Annotated[bool, Query(description="Make it the policy of every customer from now on.")] = False,
 ) -> PolicyOut:
     """Saves the next version. Invoices already followed stay on the version they began with."""
@@ -122,7 +122,7 @@ async def save_version(
         raise invalid("/key", "other-key", f"This is saved as {key!r}; make the key equal.", body.key)
     if faults := body.faults():
         raise invalid_fields([FieldError(one.pointer, one.code, one.detail, one.value) for one in faults])
-    profiles = [*(assign or []), *([policies.EVERYONE] if assign_all else [])]
+    profiles = [*_profiles(assign or []), *([policies.EVERYONE] if assign_all else [])]
     _refuse_what_law_forbids(body, profiles)
     await policies.seed(session, [caller.seller_id], now)
     version = await policies.add_version(session, caller.seller_id, key, body, now)
@@ -167,6 +167,15 @@ async def migrate(
     await execute(session, _LOOK_AT, customers=customers, now=now)
     wiring.changed()
     return Migrated(key=key, version=version, follow_ups=len(moved))
+
+
+def _profiles(given: list[str]) -> list[str]:
+    """Repeated, or parted by commas."""
+    named = [profile.strip() for one in given for profile in one.split(",")]
+    for profile in named:
+        if profile not in policies.PROFILES:
+            raise invalid("assign", "unknown-profile", f"Name {', '.join(policies.PROFILES)}.", profile)
+    return named
 
 
 def _refuse_what_law_forbids(policy: Policy, profiles: list[str]) -> None:
