@@ -6,13 +6,13 @@ import os
 import secrets
 from dataclasses import replace
 
-from remit_events.bus import BusError, open_bus
+from remit_events.bus import BusError
 from remit_events.catalogue import TOPICS
 from remit_events.kafka_bus import KafkaBus
 from remit_local.errors import RefusedError
 from remit_local.home import Home
 from remit_local.installation import Installation
-from remit_local.system import System, no_bus
+from remit_local.system import System, bus_at, no_bus
 
 BUS = "bus"
 EMBEDDED = "embedded"
@@ -36,7 +36,7 @@ async def with_topic_prefix(installation: Installation, home: Home) -> Installat
 
 
 async def _has_topics(url: str) -> bool:
-    bus = open_bus(url)
+    bus = bus_at(url)
     try:
         there = await bus.cluster.partitions() if isinstance(bus, KafkaBus) else {}
     except BusError as error:
@@ -53,7 +53,7 @@ async def allow_move(installation: Installation, home: Home) -> None:
     if before is None or before["settled"] or {name: before[name] for name in here} == here:
         return
     own = before["url"] == EMBEDDED
-    bus = open_bus(installation.own_bus if own else before["url"], prefix=before["prefix"])
+    bus = bus_at(installation.own_bus if own else before["url"], before["prefix"])
     try:
         left = sum([await bus.lag(group, topics) for group, topics in before["groups"].items()])
     except BusError:

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 # Where output goes to a file there is no width to respect; tables then get enough to be read.
@@ -46,6 +47,12 @@ def table(*columns: str, title: str | None = None, right: Sequence[str] = (), cu
 def row(made: Table, *cells: Any) -> None:
     """Adds a row of plain texts; None is shown as nothing."""
     made.add_row(*("" if cell is None else escape(str(cell)) for cell in cells))
+
+
+def progress(*columns: ProgressColumn) -> Progress:
+    """A bar on standard error with what is being done, `columns` and the time; silent where nobody is looking."""
+    shown = TextColumn("{task.description}"), BarColumn(), *columns, TimeElapsedColumn()
+    return Progress(*shown, console=err, transient=True, disable=not err.is_terminal)
 
 
 def show(made: Table) -> None:

@@ -7,7 +7,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,27 +23,30 @@ from remit_service import serving
 READY_SECONDS = 30.0
 STOP_SECONDS = 40.0
 
+Bound = dict[str, socket.socket]
 Ready = Callable[[], Coroutine[Any, Any, None]]
 
 
-def claim_ports(addresses: Addresses) -> dict[str, socket.socket]:
+@contextmanager
+def claimed_ports(addresses: Addresses) -> Iterator[Bound]:
     """The four listening sockets; raises RefusedError naming the port that is taken and the way out."""
-    bound: dict[str, socket.socket] = {}
-    for name in SERVICES:
-        port = addresses.ports[name]
-        try:
-            bound[name] = serving.listen(addresses.host, port)
-        except OSError:
-            for one in bound.values():
-                one.close()
-            raise RefusedError(
-                f"port {port} on {addresses.host} is in use ({name} listens there): stop what uses it, or choose "
-                f"another with --port or REMIT_PORT (the first of four), or {variable(name)}_PORT"
-            ) from None
-    return bound
+    with ExitStack() as opened:
+        bound = {name: opened.enter_context(_listening(addresses, name)) for name in SERVICES}
+        yield bound
 
 
-async def run_here(system: System, bound: dict[str, socket.socket], stop: asyncio.Event, ready: Ready) -> None:
+def _listening(addresses: Addresses, name: str) -> socket.socket:
+    port = addresses.ports[name]
+    try:
+        return serving.listen(addresses.host, port)
+    except OSError:
+        raise RefusedError(
+            f"port {port} on {addresses.host} is in use ({name} listens there): stop what uses it, or choose "
+            f"another with --port or REMIT_PORT (the first of four), or {variable(name)}_PORT"
+        ) from None
+
+
+async def run_here(system: System, bound: Bound, stop: asyncio.Event, ready: Ready) -> None:
     """Serves and works in this process until `stop`, then drains."""
     jobs = [
         asyncio.create_task(serving.serve(service.app, bound[name], stop, grace=10))

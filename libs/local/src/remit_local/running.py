@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,9 +11,9 @@ from pathlib import Path
 
 from remit_local.bootstrap import ensure_key
 from remit_local.bus_choice import allow_move, remember_bus, with_topic_prefix
-from remit_local.home import Addresses, Home
+from remit_local.home import SERVICES, Addresses, Home
 from remit_local.installation import Installation
-from remit_local.live import claim_ports, run_apart, run_here
+from remit_local.live import Bound, run_apart, run_here
 from remit_local.postgres import EmbeddedPostgres
 from remit_local.sample_lapse import play_sample
 from remit_local.system import System, prepare
@@ -44,20 +43,17 @@ class Told:
     ready: Callable[[Installation], None]
 
 
-async def run(plan: Plan, home: Home, server: EmbeddedPostgres, told: Told) -> None:
-    """Runs until SIGTERM or SIGINT. Raises RefusedError when it cannot work as configured."""
+async def run(plan: Plan, home: Home, server: EmbeddedPostgres, bound: Bound, told: Told) -> None:
+    """Runs on the sockets in `bound` until SIGTERM or SIGINT. Raises RefusedError when it cannot work as configured."""
     stop = asyncio.Event()
-    bound = claim_ports(plan.addresses)
-    try:
-        with serving.stopped_by_signals(stop):
-            installation = await installed(plan.addresses, home, server)
-            await prepare(installation, server)
-            await _first_things(plan, installation, home, told, stop)
-            if not stop.is_set():
-                await _live(plan, installation, home, bound, told, stop)
-    finally:
-        for one in bound.values():
-            one.close()
+    with serving.stopped_by_signals(stop):
+        installation = await installed(plan.addresses, home, server)
+        for service in SERVICES:
+            installation.settings(service)  # what is wrong in the environment is said before anything happens
+        await prepare(installation, server)
+        await _first_things(plan, installation, home, told, stop)
+        if not stop.is_set():
+            await _live(plan, installation, home, bound, told, stop)
 
 
 async def installed(addresses: Addresses, home: Home, server: EmbeddedPostgres) -> Installation:
@@ -88,7 +84,7 @@ async def _live(
     plan: Plan,
     installation: Installation,
     home: Home,
-    bound: dict[str, socket.socket],
+    bound: Bound,
     told: Told,
     stop: asyncio.Event,
 ) -> None:

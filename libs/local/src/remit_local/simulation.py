@@ -113,9 +113,10 @@ async def simulate(scenario: Scenario, home: Home, server: EmbeddedPostgres, pas
         async def entering(at: datetime) -> None:
             passed(at)
 
-        # What is loaded by now stays: the collector need not walk through it again and again.
+        # What is loaded by now stays, and little of what comes forms cycles: the collector may look less often.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
         await timelapse.play(agenda, until, entering)
         return Simulated(await harvest(system, headers), clock.now(), poster.refused, timelapse.instants)
 

@@ -8,6 +8,7 @@ from importlib import import_module
 from types import TracebackType
 
 import httpx
+from alembic.util.exc import CommandError
 from sqlalchemy import text
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -33,19 +34,36 @@ async def prepare(installation: Installation, server: EmbeddedPostgres) -> None:
 
 
 async def migrate(installation: Installation) -> None:
-    """Every service's database to head; one after the other, as Alembic's context is one per process."""
+    """Every service's database to head; one after the other, as Alembic's context is one per process.
+
+    Raises RefusedError for a database of another release.
+    """
     for service in SERVICES:
-        await run_migrations(installation.databases[service], package_of(service))
+        try:
+            await run_migrations(installation.databases[service], package_of(service))
+        except CommandError as error:
+            raise RefusedError(
+                f"the database of {service} was made by another release of Remit ({error}): "
+                "run that release, or choose another data folder with --data or REMIT_DATA"
+            ) from None
 
 
 async def ensure_topics(installation: Installation) -> None:
-    bus = open_bus(installation.events_url, prefix=installation.topic_prefix)
+    bus = bus_at(installation.events_url, installation.topic_prefix)
     try:
         await bus.ensure_topics()
     except BusError as error:
         raise RefusedError(no_bus(installation.events_url, error)) from None
     finally:
         await bus.close()
+
+
+def bus_at(url: str, prefix: str = "") -> Bus:
+    """Raises RefusedError for a URL that is no bus's."""
+    try:
+        return open_bus(url, prefix=prefix)
+    except ValueError as error:
+        raise RefusedError(str(error)) from None
 
 
 def no_bus(url: str, error: Exception) -> str:

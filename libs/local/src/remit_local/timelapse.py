@@ -1,8 +1,9 @@
 """The time-lapse: settles one instant wholly, then jumps to the next thing due; never a timer.
 
-At an instant: payments, issues, events, steps, rungs, in that order. Phase-0 tasks run until quiet: all relays, then
-all consumers (side by side: each has a database of its own, and none publishes meanwhile), then deliveries and what
-ends by the clock. Then the sweep, then, when no step is left, the rungs; until nothing moves any more.
+At an instant: payments, issues, events, steps, rungs, in that order. Events are passed on until quiet: relays, the
+consumers that something is sent by, deliveries; then, in one batch, the consumers that only take note (the timeline,
+the ladder's cases). Then the sweep, then, when no step is left, the rungs; until nothing moves any more. Consumers of
+a stage run side by side: each has a database of its own, and none publishes meanwhile.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ VERIFY_EVERY = 200
 MOST_ROUNDS = 10_000
 NEVER = 1e9
 
-SIDE_BY_SIDE = ("relays", "consumers")
+SIDE_BY_SIDE = ("relays", "acting", "noting")
+# What is sent or decided at an instant goes by these groups; the others can read all of it at once.
+ACTING = ("scheduler-svc", "notifier-svc")
 BY_THE_CLOCK = ("others", "sweep", "rungs")
 
 
@@ -97,10 +100,12 @@ class Timelapse:
             raise NotSettledError(f"{now.isoformat()} is not settled: {places}")
 
     async def _quiet(self) -> None:
+        """Passes events on until all are where they belong."""
         for _ in range(MOST_ROUNDS):
             moved = await self._run("relays")
-            moved += await self._run("consumers")
-            if not moved + await self._run("others"):
+            moved += await self._run("acting")
+            moved += await self._run("others")
+            if not moved and not await self._run("noting"):
                 return
         raise NotSettledError(f"{self._clock.now().isoformat()}: events do not come to rest")
 
@@ -118,12 +123,18 @@ class Timelapse:
 
 def _stages(system: System) -> dict[str, list[Task]]:
     """The tasks by stage. Housekeeping is left out: it forgets by the clock what a time-lapse need not forget."""
-    stages: dict[str, list[Task]] = {"relays": [], "consumers": [], "others": [], "sweep": [], "rungs": []}
+    stages: dict[str, list[Task]] = {name: [] for name in (*SIDE_BY_SIDE, *BY_THE_CLOCK)}
     for task in system.tasks:
-        if isinstance(task, PurgeAnswers | Pruning):
-            continue
         if isinstance(task, Relay):
             task.poll = NEVER  # every writer is in this process and wakes it
-        kind = "relays" if isinstance(task, Relay) else "consumers" if isinstance(task, Consumer) else "others"
-        stages[{1: "sweep", 2: "rungs"}.get(task.phase, kind)].append(task)
+        if not isinstance(task, PurgeAnswers | Pruning):
+            stages[_stage(task)].append(task)
     return stages
+
+
+def _stage(task: Task) -> str:
+    if isinstance(task, Relay):
+        return "relays"
+    if isinstance(task, Consumer):
+        return "acting" if task.name in ACTING else "noting"
+    return {0: "others", 1: "sweep", 2: "rungs"}[task.phase]

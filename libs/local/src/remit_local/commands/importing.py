@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import MofNCompleteColumn
 
 from remit_local.cli import app, given
 from remit_local.client import Remit
-from remit_local.console import complain, err, row, say, show, table
+from remit_local.console import complain, err, progress, row, say, show, table
 from remit_local.importing import ImportReport, import_ledger
 from remit_local.ledger import Ledger
 from remit_local.ledger_csv import ReadOptions, UnusableFileError, read_ledger, write_rejected
@@ -66,10 +66,9 @@ def import_file(
 
 def imported(remit: Remit, ledger: Ledger, *, dry_run: bool) -> ImportReport:
     """The import with its progress bar on standard error."""
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=err, transient=True) as progress:
-        bar = progress.add_task(f"Importing {ledger.path.name}", total=len(ledger.rows))
-        return import_ledger(remit, ledger, dry_run=dry_run, advance=lambda rows: progress.advance(bar, rows))
+    with progress(MofNCompleteColumn()) as shown:
+        bar = shown.add_task(f"Importing {ledger.path.name}", total=len(ledger.rows))
+        return import_ledger(remit, ledger, dry_run=dry_run, advance=lambda rows: shown.advance(bar, rows))
 
 
 def tell(ledger: Ledger, report: ImportReport, *, dry_run: bool) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import TextColumn
 
 from remit_local.cli import app, given
 from remit_local.client import Remit
@@ -23,7 +23,7 @@ from remit_local.commands.importing import (
     read_options,
     tell,
 )
-from remit_local.console import complain, err, out, say
+from remit_local.console import complain, out, progress, say
 from remit_local.errors import RefusedError
 from remit_local.home import OWN_LEDGER, Addresses, Home, data_folder
 from remit_local.ledger import Ledger
@@ -71,12 +71,13 @@ def run_all(
 def _run(home: Home, addresses: Addresses, processes: bool, ledger: Ledger | None) -> None:
     import uvloop
 
+    from remit_local.live import claimed_ports
     from remit_local.postgres import EmbeddedPostgres
     from remit_local.running import Plan, Told, run
 
     plan = Plan(addresses, sample=bool(home.note(KIND)["sample"]), processes=processes)
     log = (home.folder / "remit.log").open("a", encoding="utf-8")
-    with log, _Bar() as bar:
+    with log, claimed_ports(addresses) as bound, _Bar() as bar:
         _configure_logs(log)
         try:
             server = EmbeddedPostgres(home.postgres).start()
@@ -85,7 +86,7 @@ def _run(home: Home, addresses: Addresses, processes: bool, ledger: Ledger | Non
         try:
             told = Told(bar.passed, _teller(home, addresses, ledger, bar.close))
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(run(plan, home, server, told))
+                runner.run(run(plan, home, server, bound, told))
         finally:
             server.stop()
 
@@ -113,13 +114,7 @@ class _Bar:
     """The progress bar of the time-lapse, in simulated days; shown once there is something to play."""
 
     def __init__(self) -> None:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:.0f}%"),
-            TimeElapsedColumn(),
-        )
-        self._progress = Progress(*columns, console=err, transient=True)
+        self._progress = progress(TextColumn("{task.percentage:.0f}%"))
         self._task = self._progress.add_task("Playing the sample's last 45 days", total=None, visible=False)
 
     def __enter__(self) -> _Bar:

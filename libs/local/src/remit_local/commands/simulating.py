@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import structlog
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import MofNCompleteColumn, TextColumn
 
 from remit_local.cli import app
 from remit_local.commands.importing import (
@@ -25,12 +25,11 @@ from remit_local.commands.importing import (
     tell_notices,
     tell_problems,
 )
-from remit_local.console import complain, err, row, say, show, table
+from remit_local.console import complain, progress, row, say, show, table
 from remit_local.errors import RefusedError
 from remit_local.ledger_csv import read_ledger
 
 SOME_REJECTED = 3
-Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DATE")]
 
 
 @app.command()
@@ -161,22 +160,15 @@ def _play(scenario: Any, keep: Path | None) -> Any:
     first, last = agenda.next_at(), agenda.last_at()
     if first is None or last is None:
         raise RefusedError("nothing happens in this ledger from that day on: there is no invoice to follow")
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("days"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=err, transient=True) as progress, throwaway(keep) as (home, server):
+    with progress(MofNCompleteColumn(), TextColumn("days")) as shown, throwaway(keep) as (home, server):
         end = min(filter(None, (scenario.until, last.date())))
-        bar = progress.add_task("Simulating", total=max((end - first.date()).days, 1))
+        bar = shown.add_task("Simulating", total=max((end - first.date()).days, 1))
 
         def passed(at: datetime) -> None:
             day = (at - first).days
-            progress.update(bar, completed=day, description=f"{at:%Y-%m-%d}")
-            if day > (progress.tasks[0].total or 0):
-                progress.update(bar, total=day)
+            shown.update(bar, completed=day, description=f"{at:%Y-%m-%d}")
+            if day > (shown.tasks[0].total or 0):
+                shown.update(bar, total=day)
 
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(play(scenario, home, server, passed))
@@ -190,7 +182,7 @@ def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise RefusedError(f"{path} cannot be read: {error}") from None
+        raise RefusedError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _make(folder: Path) -> None:
