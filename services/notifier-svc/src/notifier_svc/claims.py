@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from notifier_svc.gate import FOLLOW_UP
 from notifier_svc.touches import TouchBody
@@ -104,11 +104,14 @@ GROUP BY reminder.invoice_id
 Sellers = dict[UUID, SellerState]
 
 
-async def claim(session: AsyncSession, now: datetime, size: int, worker: int, sellers: Sellers) -> Batch:
-    """Takes up to `size` touches that are due, passing over what others hold; `sellers` keeps what was parsed."""
+async def claim(connection: AsyncConnection, now: datetime, size: int, worker: int, sellers: Sellers) -> Batch:
+    """Takes up to `size` touches that are due, passing over what others hold; `sellers` keeps what was parsed.
+
+    One statement, which needs no transaction around it.
+    """
     token = uuid4()
     values = {"now": now, "size": size, "lease": now + LEASE, "token": token, "worker": worker}
-    rows = await session.execute(_CLAIM, values)
+    rows = await connection.execute(_CLAIM, values)
     claims: dict[UUID, Claim] = {}
     for row in rows:
         found = claims.get(row.id) or claims.setdefault(row.id, _claim(row, sellers))
@@ -147,8 +150,8 @@ def _seller(row: Any, sellers: Sellers) -> SellerState:
     return known
 
 
-async def next_due(session: AsyncSession) -> datetime | None:
-    found: datetime | None = await session.scalar(_NEXT)
+async def next_due(executor: AsyncSession | AsyncConnection) -> datetime | None:
+    found: datetime | None = await executor.scalar(_NEXT)
     return found
 
 

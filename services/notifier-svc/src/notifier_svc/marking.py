@@ -13,7 +13,7 @@ from uuid import UUID
 
 from pydantic_core import to_json
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from uuid6 import uuid7
 
 from notifier_svc import events
@@ -70,6 +70,25 @@ RETURNING touch.id
 async def mark(session: AsyncSession, token: UUID, plans: Sequence[Plan], worker: int, now: datetime) -> list[Hand]:
     """Stores what was decided and tells it; gives the hands that are ours to send."""
     await _reroute(session, plans, now)
+    ours = await _marked(session, token, plans, worker, now)
+    hands = [hand for plan in ours for hand in plan.hands]
+    await remember(session, hands, now)
+    await emit(session, await _told(session, ours), now=now)
+    return hands
+
+
+async def mark_quietly(
+    connection: AsyncConnection, token: UUID, plans: Sequence[Plan], worker: int, now: datetime
+) -> list[Hand]:
+    """The same where all plans are quiet, in one statement that needs no transaction around it."""
+    ours = await _marked(connection, token, plans, worker, now)
+    return [hand for plan in ours for hand in plan.hands]
+
+
+async def _marked(
+    executor: AsyncSession | AsyncConnection, token: UUID, plans: Sequence[Plan], worker: int, now: datetime
+) -> list[Plan]:
+    """Stores it; gives the plans whose claim is still ours."""
     values = {
         "deliveries": to_json([row for plan in plans for row in _delivery_rows(plan)]).decode(),
         "touches": to_json([_touch_row(plan) for plan in plans]).decode(),
@@ -78,12 +97,8 @@ async def mark(session: AsyncSession, token: UUID, plans: Sequence[Plan], worker
         "worker": worker,
         "now": now,
     }
-    mine = set((await session.execute(_MARK, values)).scalars())
-    ours = [plan for plan in plans if plan.claim.id in mine]
-    hands = [hand for plan in ours for hand in plan.hands]
-    await remember(session, hands, now)
-    await emit(session, await _told(session, ours), now=now)
-    return hands
+    mine = set((await executor.execute(_MARK, values)).scalars())
+    return [plan for plan in plans if plan.claim.id in mine]
 
 
 def _touch_row(plan: Plan) -> dict[str, Any]:

@@ -67,6 +67,13 @@ class Plan:
     unanswered: bool = False
     cancelled: str | None = None
 
+    @property
+    def quiet(self) -> bool:
+        """Nobody is to be told of it, and nothing but the touch itself is stored."""
+        dropped = self.verdict is not None and self.verdict.dropped
+        linked = any(hand.links.token_sha256 for hand in self.hands)
+        return not (self.cancelled or self.failed or self.rerouted or dropped or linked)
+
 
 def facts_of(claim: Claim, check: Check, reminders: Mapping[UUID, int], now: datetime) -> Facts:
     return Facts(

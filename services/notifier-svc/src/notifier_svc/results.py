@@ -42,6 +42,14 @@ class Done:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """`again`: how many are to be tried again at once; `next_due`: when the next touch of all falls due."""
+
+    again: int
+    next_due: datetime | None
+
+
 # Only what is still this attempt's: who came later (a callback, a person) has had the last word.
 _RECORD = text("""
 WITH given AS MATERIALIZED (
@@ -71,19 +79,24 @@ WITH given AS MATERIALIZED (
           FROM done GROUP BY touch_id) AS of_touch
     WHERE touch.id = of_touch.touch_id
 )
-SELECT id FROM done
+SELECT array(SELECT id FROM done) AS ids, (SELECT min(next_at) FROM touch WHERE next_at IS NOT NULL) AS due
 """)
 
 
-async def record(session: AsyncSession, done: Sequence[Done], now: datetime) -> int:
-    """Stores results and tells them; gives how many of them will be tried again at once."""
+async def record(session: AsyncSession, done: Sequence[Done], now: datetime) -> Recorded:
+    """Stores results and tells them."""
     rows = [_row(one) for one in done]
-    stored = set((await session.execute(_RECORD, {"rows": to_json(rows).decode(), "now": now})).scalars())
+    found = (await session.execute(_RECORD, {"rows": to_json(rows).decode(), "now": now})).one()
+    stored = set(found.ids)
     told = [one for one in done if one.hand.job.id in stored]
     closing = [closing for one in told if (closing := _closing(one))]
     closed = await close_addresses(session, closing, now) if closing else []
     await emit(session, [*await _events(session, told), *closed], now=now)
-    return sum(row["next_attempt_at"] is not None and row["next_attempt_at"] <= now for row in rows)
+    retries = [row["next_attempt_at"] for row in rows if row["next_attempt_at"]]
+    # The statement saw the touches as they were before it put these retries there.
+    return Recorded(
+        sum(at <= now for at in retries), min([*retries, *([found.due] if found.due else [])], default=None)
+    )
 
 
 def _row(one: Done) -> dict[str, Any]:
