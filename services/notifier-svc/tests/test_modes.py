@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +12,10 @@ import pytest_asyncio
 from pydantic import ValidationError
 from remit_testing.fixtures import MakeDatabase
 from remit_testing.notifier import World
-from remit_testing.service import make_settings
+from remit_testing.service import client_for, make_settings
 from remit_testing.smtp import MailServer
 
+from notifier_svc.modes import Ways
 from notifier_svc.settings import Settings
 from remit_events.invoices import SellerChanged
 from remit_events.notifications import (
@@ -24,6 +26,7 @@ from remit_events.notifications import (
     ReminderUnknown,
 )
 from remit_events.state import Channel
+from remit_service.clock import WallClock
 
 EVERY = (Channel.EMAIL, Channel.SMS, Channel.LETTER)
 
@@ -226,6 +229,29 @@ async def test_a_slow_peer_keeps_no_results_back(world: World, live_server: Mail
     await world.settle()
     assert len(await world.told(ReminderSent)) == len(live_server.messages) == 6
     assert len({row.tx for row in await world.rows("SELECT xmin AS tx FROM delivery")}) > 1
+
+
+async def test_in_mailbox_mode_providers_are_only_tried(open_world: Any, server: MailServer) -> None:
+    world = await open_world(**smtp(server))
+    customer = await world.customer()
+    await world.remind(customer, world.invoice(customer))
+    await world.settle()
+    assert server.messages == []
+    async with await client_for(world.service, seller=world.seller) as client:
+        checks = (await client.post("/v1/providers/check")).json()["data"]
+        assert {one["provider"]: one["ok"] for one in checks} == {"mailbox": True, "smtp": True}
+        tried = (await client.post("/v1/providers/test", json={"to": "me@nordlicht.example"})).json()
+    assert (tried["provider"], tried["result"]) == ("smtp", "sent")
+    assert [taken.recipients for taken in server.messages] == [["me@nordlicht.example"]]
+
+
+@pytest.mark.parametrize("variable", ["MAILBOX_FOLDER", "LETTERS_FOLDER"])
+def test_a_folder_that_cannot_be_used_is_said_in_one_line(tmp_path: Path, variable: str) -> None:
+    (tmp_path / "file").write_text("")
+    given = {"delivery_mode": "live", "smtp_host": "mail", variable.lower(): tmp_path / "file" / "x"}
+    settings = make_settings(Settings, "postgresql://x/y", **({"mailbox_folder": tmp_path / "m"} | given))
+    with pytest.raises(FileNotFoundError, match=f"^{variable}: "):
+        Ways(settings, WallClock())
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def _peer(name: str, settings: Settings) -> httpx.AsyncClient:
 
 def _twilio_tasks(settings: Settings, db: Database, clock: Clock, ways: Ways) -> list[Task]:
     """Only where SMS really leave; polling only where no public URL takes Twilio's callbacks."""
-    if ways.twilio is None:
+    if ways.twilio is None or ways.mode == "mailbox":
         return []
     tasks: list[Task] = [Reconcile(db, clock, ways, ways.twilio)]
     if settings.public_url is None:

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import structlog
 
-from notifier_svc import claims, marking, results
+from notifier_svc import claims, marking, metrics, results
 from notifier_svc.balances import Check, StillOwed, UnansweredError
 from notifier_svc.claims import Batch
 from notifier_svc.planning import Hand, Plan, Planner, unanswered
@@ -148,6 +148,7 @@ class Deliveries:
         try:
             check = await self._still_owed.ask(asked, {claim.seller.id for claim in batch.claims})
         except UnansweredError as error:
+            metrics.unanswered(error.who)
             log.warning("not answered, nothing sent", who=error.who, reason=str(error), touches=len(batch.claims))
             now = self._clock.now()
             return [unanswered(claim, f"unanswered: {error.who}", now) for claim in batch.claims], None
@@ -176,6 +177,8 @@ class Deliveries:
                 async with self._db.transaction() as session:
                     recorded = await results.record(session, done, self._clock.now())
                 self._seen = recorded.next_due
+                for one in done:
+                    metrics.handed_over(one.hand.job.channel, one.hand.way.provider.name, one.outcome.result)
                 return recorded.again
             except Exception as error:
                 if attempt == RECORD_TRIES - 1 or not is_infrastructure(error):

@@ -6,9 +6,11 @@ listed addresses for real, the rest to the folder. live: for real, for sellers w
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from notifier_svc.providers import Checked, Provider
 from notifier_svc.providers.email import Dkim
@@ -63,15 +65,12 @@ class Ways:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
         self.mode = settings.delivery_mode
-        self.mailbox = Guarded(Mailbox(settings.mailbox_folder), clock, at_once=64)
-        real = self.mode != "mailbox"
-        self.smtp = _smtp(settings, clock) if real and settings.smtp_host else None
-        self.twilio: Twilio | None = _twilio(settings) if settings.twilio_configured else None
+        self.mailbox = Guarded(Mailbox(_folder(settings.mailbox_folder, "MAILBOX_FOLDER")), clock, at_once=64)
+        # In mailbox mode too, to be checked and tried; no message to a debtor takes them there.
+        self.smtp = _smtp(settings, clock) if settings.smtp_host else None
+        self.twilio: Twilio | None = _twilio(settings) if settings.twilio_account_sid else None
         self._sms = Guarded(self.twilio, clock, rate=settings.twilio_rate, at_once=16) if self.twilio else None
-        letters = (
-            Letters(settings.letters_folder or settings.mailbox_folder / "letters") if self.mode == "live" else None
-        )
-        self._letters = Guarded(letters, clock, at_once=64) if letters else self.mailbox
+        self._letters = Guarded(_letters(settings), clock, at_once=64) if self.mode == "live" else self.mailbox
 
     def way(self, channel: Channel, recipient: str, seller: SellerState, live: bool) -> Way | NotNow | Never:
         """`live`: the seller's switch."""
@@ -139,6 +138,22 @@ def _smtp(settings: Settings, clock: Clock) -> Guarded:
     if settings.dkim_domain and settings.dkim_selector and settings.dkim_key_file:
         signer = Dkim.read(settings.dkim_domain, settings.dkim_selector, settings.dkim_key_file)
     return Guarded(Smtp(server, signer), clock, rate=settings.smtp_rate, at_once=settings.smtp_connections)
+
+
+def _letters(settings: Settings) -> Letters:
+    return Letters(_folder(settings.letters_folder or settings.mailbox_folder / "letters", "LETTERS_FOLDER"))
+
+
+def _folder(folder: Path, variable: str) -> Path:
+    """The folder, made if need be; FileNotFoundError says what to do when it cannot be used."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise FileNotFoundError(f"{variable}: {folder} cannot be made ({why}); name another folder") from None
+    if not os.access(folder, os.W_OK):
+        raise FileNotFoundError(f"{variable}: {folder} cannot be written; give the right to, or name another folder")
+    return folder
 
 
 def _twilio(settings: Settings) -> Twilio:

@@ -86,7 +86,3 @@ class Settings(ServiceSettings):
     def allowed(self) -> frozenset[str]:
         """Who may get real messages in allowlist mode: addresses, `@domain`s and phone numbers, lower-case."""
         return frozenset(entry.strip().lower() for entry in self.allowlist.split(",") if entry.strip())
-
-    @property
-    def twilio_configured(self) -> bool:
-        return self.twilio_account_sid is not None and self.delivery_mode != "mailbox"

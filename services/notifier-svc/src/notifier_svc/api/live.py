@@ -143,7 +143,7 @@ async def send_test(
     provider = wiring.ways.real(channel)
     if provider is None:
         what = "SMTP_HOST" if channel is Channel.EMAIL else "TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN"
-        detail = f"There is no provider for {channel}: set {what}, and DELIVERY_MODE to something but mailbox."
+        detail = f"There is no provider for {channel}: set {what}."
         raise conflict("provider-not-configured", detail, "Not configured")
     async with shared.db.reading() as session:
         seller = await get_seller(session, caller.seller_id)

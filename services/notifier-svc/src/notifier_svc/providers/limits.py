@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import datetime, timedelta
 
+from notifier_svc import metrics
 from notifier_svc.providers import Checked, Confirm, Outcome, Outgoing, Provider
 from notifier_svc.tracing import conversation
 from remit_service.clock import Clock
@@ -87,6 +88,7 @@ class Guarded:
             with conversation(self.name, outgoing):
                 outcome = await self.provider.send(outgoing, confirm)
         self.breaker.record(down=outcome.provider_down)
+        metrics.left_alone(self.name, alone=self.breaker.ready_at() is not None)
         return outcome
 
     async def check(self) -> Checked:

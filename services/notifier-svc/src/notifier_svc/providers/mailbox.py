@@ -22,7 +22,6 @@ class Mailbox:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
 
     async def send(self, outgoing: Outgoing, confirm: Confirm) -> Outcome:
         """The writes are small and go to the page cache: quicker than a hop to a thread."""
