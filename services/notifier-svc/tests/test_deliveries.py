@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -193,50 +194,6 @@ async def test_a_payment_before_the_answer_stops_the_message(world: World) -> No
     assert not world.files()
 
 
-async def test_an_old_answer_is_asked_again_at_the_hand_over(open_world) -> None:  # type: ignore[no-untyped-def]
-    world = await open_world(balance_max_age=1e-9)
-    customer = await world.customer()
-    paid, owed = world.invoice(customer), world.invoice(customer)
-    await world.remind(customer, paid)
-    await world.remind(customer, owed)
-
-    async def pay(asked: int) -> None:
-        if asked == 2:
-            world.change(paid, balance_minor=0, status="paid")
-
-    world.peers.before = pay
-    await world.settle()
-    [sent] = await world.told(ReminderSent)
-    assert sent.items[0].invoice.id == owed.id
-    assert [event.rule for event in await world.told(ReminderCancelled)] == ["paid"]
-    assert len(world.files()) == 1
-
-
-async def test_a_demand_needs_three_reminders_of_our_own(world: World) -> None:
-    customer = await world.customer()
-    invoice = world.invoice(customer)
-    demand = {"stage": Stage.DEMAND, "step": "formal-demand", "template": "formal-demand", "demand": demand_terms()}
-    for reminders in range(4):
-        await world.remind(customer, invoice, **demand)
-        await world.settle()
-        assert len(await world.told(ReminderCancelled)) == min(reminders + 1, 3)
-        await world.remind(customer, invoice, channels=(Channel.EMAIL, Channel.SMS))
-        await world.settle()
-        world.clock.set(world.clock.now() + timedelta(days=1))
-    assert {event.rule for event in await world.told(ReminderCancelled)} == {"fewer-than-three-reminders"}
-    assert [event.stage for event in await world.told(ReminderSent)].count("demand") == 1
-
-
-async def test_messages_before_the_due_date_are_no_reminders(world: World) -> None:
-    customer = await world.customer()
-    invoice = world.invoice(customer, due_date=date(2026, 3, 2))
-    for _ in range(3):
-        await world.remind(customer, invoice, stage=Stage.DUE)
-    await world.remind(customer, invoice, stage=Stage.DEMAND, demand=demand_terms())
-    await world.settle()
-    assert [event.rule for event in await world.told(ReminderCancelled)] == ["fewer-than-three-reminders"]
-
-
 async def test_an_individual_is_left_alone_at_night_whatever_was_decided(world: World) -> None:
     customer = await world.customer(profile="individual")
     world.clock.set(datetime(2026, 3, 2, 20, 30, tzinfo=UTC))  # 21:30 in Berlin
@@ -281,6 +238,26 @@ async def test_one_that_cannot_be_written_does_not_stop_the_others(
     await world.settle()
     [failed] = await world.told(ReminderFailed)
     assert (failed.customer_id, failed.reason_class, failed.touch_failed) == (customer.id, "not-renderable", True)
+    assert [event.customer_id for event in await world.told(ReminderSent)] == [other.id]
+
+
+async def test_one_that_cannot_be_stored_does_not_stop_the_others(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer, other = await world.customer(), await world.customer()
+    planner = world.task("deliveries")._planner
+    render = planner._render
+
+    def spoilt(message, *, channels):  # type: ignore[no-untyped-def]
+        said = render(message, channels=channels)
+        return replace(said, text=said.text + "\x00") if message.customer.id == customer.id else said
+
+    monkeypatch.setattr(planner, "_render", spoilt)
+    await world.remind(customer, world.invoice(customer))
+    await world.remind(other, world.invoice(other))
+    await world.settle()
+    [failed] = await world.told(ReminderFailed)
+    assert (failed.customer_id, failed.reason_class, failed.touch_failed) == (customer.id, "not-storable", True)
     assert [event.customer_id for event in await world.told(ReminderSent)] == [other.id]
 
 

@@ -231,6 +231,20 @@ async def test_a_slow_peer_keeps_no_results_back(world: World, live_server: Mail
     assert len({row.tx for row in await world.rows("SELECT xmin AS tx FROM delivery")}) > 1
 
 
+async def test_a_slow_provider_gets_no_more_of_a_batch_than_it_can_take(open_world: Any, server: MailServer) -> None:
+    world = await open_world(
+        **smtp(server, delivery_mode="allowlist", allowlist="@muster.example", smtp_rate=20, smtp_connections=2)
+    )
+    customers = [await world.customer() for _ in range(45)]
+    await world.publish(*(world.due(customer, world.invoice(customer)) for customer in customers))
+    await world.settle()
+    assert (len(server.messages), server.most_at_once) == (40, 2)
+    assert {row.held_by for row in await world.rows("SELECT held_by FROM touch WHERE next_at IS NOT NULL")} == {"rate"}
+    world.clock.set(world.clock.now() + timedelta(seconds=1))
+    await world.settle()
+    assert len(server.messages) == len(await world.told(ReminderSent)) == 45
+
+
 async def test_in_mailbox_mode_providers_are_only_tried(open_world: Any, server: MailServer) -> None:
     world = await open_world(**smtp(server))
     customer = await world.customer()

@@ -51,6 +51,12 @@ async def test_a_message_arrives_whole(server: MailServer, smtp: Smtp) -> None:
     assert plain.get_content().splitlines() == message.text.splitlines()
 
 
+async def test_an_answer_in_no_character_set_can_be_stored(server: MailServer, smtp: Smtp) -> None:
+    assert Outcome.sent("caf\udce9\x00").provider_id == "caf?"
+    server.script("RCPT", "550 5.7.1 caf\udce9")
+    assert (await smtp.send(outgoing(), yes)).reason.encode()
+
+
 async def test_one_connection_serves_many_messages(server: MailServer, smtp: Smtp) -> None:
     for _ in range(5):
         assert (await smtp.send(outgoing(), yes)).result is Result.SENT

@@ -16,7 +16,7 @@ import structlog
 from notifier_svc import claims, marking, metrics, results
 from notifier_svc.balances import Check, StillOwed, UnansweredError
 from notifier_svc.claims import Batch
-from notifier_svc.planning import Hand, Plan, Planner, unanswered
+from notifier_svc.planning import Hand, Plan, Planner, not_storable, unanswered
 from notifier_svc.results import Done
 from notifier_svc.sending import Round, hand_over
 from notifier_svc.suppressions import closed_since
@@ -30,6 +30,8 @@ from remit_service.logs import describe
 # How long what this process knows about the next due touch is believed, as other processes may add some.
 BELIEVED_SECONDS = 1.0
 RECORD_TRIES = 8
+# After so many batches run() returns, so that its loop can look whether it is to stop.
+ROUNDS = 5
 
 log = structlog.get_logger(__name__)
 
@@ -73,12 +75,14 @@ class Deliveries:
             return 0
         nudges = self._nudges
         await self._worker.alive()
-        settled, again = 0, True
-        while again:
+        settled = 0
+        for _ in range(ROUNDS):
             batch = await self._claimed()
-            again = bool(batch.claims) and (await self._settle(batch) > 0 or len(batch.claims) == self._batch)
             settled += len(batch.claims)
-        self._know(self._seen, nudges)
+            if not batch.claims or (await self._settle(batch) == 0 and len(batch.claims) < self._batch):
+                self._know(self._seen, nudges)
+                return settled
+        self._known = None
         return settled
 
     async def next_at(self) -> datetime | None:
@@ -98,7 +102,24 @@ class Deliveries:
         return batch
 
     async def _marked(self, batch: Batch, plans: Sequence[Plan]) -> list[Hand]:
-        """Commits `sending` before any provider hears of it."""
+        """Commits `sending`; when a batch fails by itself one by one, so that one touch does not stop the others."""
+        try:
+            return await self._mark(batch, plans)
+        except Exception as error:
+            if is_infrastructure(error):
+                raise
+        hands = []
+        for plan in plans:
+            try:
+                hands += await self._mark(batch, [plan])
+            except Exception as error:
+                if is_infrastructure(error):
+                    raise
+                log.error("not storable", touch=str(plan.claim.id), **describe(error))
+                await self._mark(batch, [not_storable(plan)])
+        return hands
+
+    async def _mark(self, batch: Batch, plans: Sequence[Plan]) -> list[Hand]:
         given = batch.token, plans, self._worker.id, self._clock.now()
         if all(plan.quiet for plan in plans):
             async with self._single.connect() as connection:

@@ -100,6 +100,11 @@ def unanswered(claim: Claim, why: str, now: datetime) -> Plan:
     return plan
 
 
+def not_storable(plan: Plan) -> Plan:
+    """The plan of a touch whose words the database does not take: certainly not sent."""
+    return Plan(plan.claim, failed=[(job, "not-storable") for job in plan.claim.jobs])
+
+
 class Planner:
     """Decides a batch; `per_batch` bounds what one batch hands to a rate-limited provider."""
 

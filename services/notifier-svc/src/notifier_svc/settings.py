@@ -45,7 +45,7 @@ class Settings(ServiceSettings):
     smtp_password: SecretStr | None = None
     smtp_connections: int = Field(default=8, ge=1, le=100)
     smtp_rate: float = Field(default=50, gt=0)
-    smtp_timeout: float = Field(default=30, gt=0)
+    smtp_timeout: float = Field(default=20, gt=0)
 
     dkim_domain: str | None = None
     dkim_selector: str | None = None

@@ -71,7 +71,7 @@ class Outcome:
 
     @classmethod
     def sent(cls, provider_id: str) -> Outcome:
-        return cls(Result.SENT, provider_id=provider_id)
+        return cls(Result.SENT, provider_id=storable(provider_id))
 
     @classmethod
     def refused(cls, reason_class: str, reason: str, *, closes: str | None = None) -> Outcome:
@@ -93,7 +93,12 @@ WITHDRAWN = Outcome(Result.WITHDRAWN)
 
 def scrubbed(reason: str) -> str:
     """A provider's words without addresses and numbers in them, which have no place in events and logs."""
-    return _NUMBER.sub("…", _MAILBOX.sub("…", " ".join(reason.split())))[:LONGEST_REASON]
+    return _NUMBER.sub("…", _MAILBOX.sub("…", " ".join(storable(reason).split())))[:LONGEST_REASON]
+
+
+def storable(said: str) -> str:
+    """A peer's words as text PostgreSQL takes: no NUL, no half characters."""
+    return said.encode("utf-8", "replace").decode().replace("\x00", "")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,78 @@
+"""The last check: at the hand-over once more, and by our own count for a demand."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+from remit_testing.notifier import World
+from remit_testing.notifier_samples import demand_terms
+
+from remit_events.notifications import ReminderCancelled, ReminderSent
+from remit_events.state import Channel, Stage
+
+
+async def test_an_old_answer_is_asked_again_at_the_hand_over(open_world: Any) -> None:
+    world = await open_world(balance_max_age=1e-9)
+    customer = await world.customer()
+    paid, owed = world.invoice(customer), world.invoice(customer)
+    await world.remind(customer, paid)
+    await world.remind(customer, owed)
+
+    async def pay(asked: int) -> None:
+        if asked == 2:
+            world.change(paid, balance_minor=0, status="paid")
+
+    world.peers.before = pay
+    await world.settle()
+    [sent] = await world.told(ReminderSent)
+    assert sent.items[0].invoice.id == owed.id
+    assert [event.rule for event in await world.told(ReminderCancelled)] == ["paid"]
+    assert len(world.files()) == 1
+
+
+async def test_a_stop_after_the_claim_is_respected_at_the_hand_over(open_world: Any) -> None:
+    world = await open_world(balance_max_age=1e-9)
+    customer = await world.customer()
+    await world.remind(customer, world.invoice(customer), channels=(Channel.SMS,))
+
+    async def stop(asked: int) -> None:
+        if asked == 1:
+            await world.execute(
+                "INSERT INTO suppression (id, seller_id, channel, address_sha256, kind, reason, created_at) "
+                "SELECT gen_random_uuid(), seller_id, 'sms', phone_sha256, 'full', 'opt-out', CAST(:now AS timestamptz)"
+                " FROM customer",
+                now=world.clock.now(),
+            )
+
+    world.peers.before = stop
+    await world.settle()
+    assert await world.statuses() == {"sms": "failed"}
+    assert world.files() == []
+    [row] = await world.rows("SELECT sending_at FROM delivery")
+    assert row.sending_at is not None
+
+
+async def test_a_demand_needs_three_reminders_of_our_own(world: World) -> None:
+    customer = await world.customer()
+    invoice = world.invoice(customer)
+    demand = {"stage": Stage.DEMAND, "step": "formal-demand", "template": "formal-demand", "demand": demand_terms()}
+    for reminders in range(4):
+        await world.remind(customer, invoice, **demand)
+        await world.settle()
+        assert len(await world.told(ReminderCancelled)) == min(reminders + 1, 3)
+        await world.remind(customer, invoice, channels=(Channel.EMAIL, Channel.SMS))
+        await world.settle()
+        world.clock.set(world.clock.now() + timedelta(days=1))
+    assert {event.rule for event in await world.told(ReminderCancelled)} == {"fewer-than-three-reminders"}
+    assert [event.stage for event in await world.told(ReminderSent)].count("demand") == 1
+
+
+async def test_messages_before_the_due_date_are_no_reminders(world: World) -> None:
+    customer = await world.customer()
+    invoice = world.invoice(customer, due_date=date(2026, 3, 2))
+    for _ in range(3):
+        await world.remind(customer, invoice, stage=Stage.DUE)
+    await world.remind(customer, invoice, stage=Stage.DEMAND, demand=demand_terms())
+    await world.settle()
+    assert [event.rule for event in await world.told(ReminderCancelled)] == ["fewer-than-three-reminders"]
