@@ -14,6 +14,7 @@ from rich.table import Table
 
 # Where output goes to a file there is no width to respect; tables then get enough to be read.
 PLAIN_WIDTH = 140
+CUT_WIDTH = 64
 _width = None if os.environ.get("COLUMNS") or sys.stdout.isatty() else PLAIN_WIDTH
 
 out = Console(highlight=False, soft_wrap=True, width=_width)
@@ -40,6 +41,7 @@ def table(*columns: str, title: str | None = None, right: Sequence[str] = (), cu
             header_style="bold",
             overflow="ellipsis" if one_line else "fold",
             no_wrap=one_line,
+            max_width=CUT_WIDTH if one_line else None,
         )
     return made
 

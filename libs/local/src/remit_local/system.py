@@ -24,6 +24,7 @@ from remit_service.peers import peer_client
 from remit_service.service import Service, Task
 
 UNPUBLISHED = text("SELECT count(*) FROM outbox WHERE published_at IS NULL")
+PUT_ASIDE = text("SELECT count(*) FROM dead_letter WHERE resolved_at IS NULL")
 
 
 async def prepare(installation: Installation, server: EmbeddedPostgres) -> None:
@@ -119,11 +120,12 @@ class System:
         await asyncio.gather(*(service.run(stop) for service in self.services.values()))
 
     async def unsettled(self) -> dict[str, int]:
-        """What is still on its way, by place: unpublished events and records not yet consumed; empty when settled."""
+        """What is still on its way or stuck, by place: unpublished events, records not yet consumed, dead letters."""
         left: dict[str, int] = {}
         for name, service in self.services.items():
             async with service.db.reading() as session:
                 left[f"{name} outbox"] = int(await session.scalar(UNPUBLISHED) or 0)
+                left[f"{name} dead letters"] = int(await session.scalar(PUT_ASIDE) or 0)
         for consumer in self.consumers():
             left[consumer.name] = await self.bus.lag(consumer.name, consumer.topics)
         return {place: count for place, count in left.items() if count}
