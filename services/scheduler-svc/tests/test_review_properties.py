@@ -71,7 +71,7 @@ def policies(draw: st.DrawFn) -> Policy:
 
 places = st.sampled_from(PLACES)
 profiles: st.SearchStrategy[Profile] = st.sampled_from(["business", "individual", "government"])
-FEW = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def run(ledger: list[Debt], policy: Policy, place: tuple[str, str | None], profile: Profile) -> Played:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from hashlib import sha256
 from typing import Any, TypeVar
 from uuid import UUID
@@ -136,6 +136,35 @@ class World:
         await self.tell(InvoiceIssued(seller_id=self.seller.id, customer_id=customer.id, invoice=state))
         return state
 
+    async def followed(self, **given: Any) -> tuple[CustomerState, InvoiceState]:
+        """A customer with an invoice issued on 2 January, due on 2 February 2026."""
+        customer = await self.customer(**given)
+        self.at("2026-01-02 08:00")
+        return customer, await self.issue(customer)
+
+    async def go(self, local: str) -> PaymentDue:
+        """The one message that goes at a moment, not answered yet."""
+        self.at(local)
+        await self.sweep()
+        (due,) = await self.published(PaymentDue)
+        return due
+
+    def about(self, invoice: InvoiceState) -> dict[str, Any]:
+        return {"seller_id": self.seller.id, "customer_id": invoice.customer_id}
+
+    async def get(self, path: str, **params: Any) -> dict[str, Any]:
+        """An answer that must be good."""
+        answer = await self.client.get(path, params=params)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
+    async def save_policy(self, body: dict[str, Any], **params: Any) -> dict[str, Any]:
+        answer = await self.client.post(f"/v1/policies/{body['key']}/versions", json=body, params=params)
+        assert answer.status_code == 201, answer.text
+        found: dict[str, Any] = answer.json()
+        return found
+
     def changed(self, state: InvoiceState, **changes: Any) -> InvoiceState:
         """The next version of an invoice."""
         newest = self.invoices[state.id]
@@ -196,7 +225,3 @@ class World:
             kept=tuple(item for item in due.items if item.invoice.id not in dropped),
             whole=whole,
         )
-
-
-def later(moment: datetime, **delta: float) -> datetime:
-    return moment + timedelta(**delta)
