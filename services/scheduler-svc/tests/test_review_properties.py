@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import date, timedelta
 from itertools import pairwise
 from uuid import uuid4
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from remit_testing.scheduling import Debt, Played, make_debtor, make_policy, play, ref, utc
 
 from remit_events.state import Profile
+from remit_service.calendars import WEEKDAYS
 from scheduler_svc.days import days_of
 from scheduler_svc.ledger import Ledger
 from scheduler_svc.policy import Policy
@@ -185,3 +187,23 @@ def test_a_preview_foresees_what_then_happens(
     happened = [(when, touch.step, touch.content) for when, touch in then.touches if when > moment]
     foreseen = [(look.at, touch.step, touch.content) for look in seen for touch in look.review.touches]
     assert [(a, b) for a, b, _ in foreseen] == [(a, b) for a, b, _ in happened]
+
+
+@FEW
+@given(ledger=debts(), place=places)
+def test_where_nothing_is_shifted_merged_or_capped_it_is_arithmetic(
+    ledger: list[Debt], place: tuple[str, str | None]
+) -> None:
+    """A step's day is due date + offset, kept when it is after the issue day and before the day of payment."""
+    window = {"days": [*WEEKDAYS], "from": "09:00", "to": "17:00", "skip_holidays": False}
+    plain = make_policy(window=window, consolidate=False, minimum_gap_days=0, contact_cap=None)
+    timely = [replace(debt, entered=None) for debt in ledger]
+    done = run(timely, plain, place, "business")
+    expected = {
+        (debt.number, step.key, debt.due + timedelta(step.offset))
+        for debt in timely
+        for step in plain.steps
+        if not debt.disputed and debt.issue < debt.due + timedelta(step.offset) < (debt.paid or date.max)
+    }
+    sent = {(i.invoice.number, i.step, touch.local_date) for _, touch in done.touches for i in touch.content}
+    assert sent == expected

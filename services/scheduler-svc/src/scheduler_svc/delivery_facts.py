@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from remit_events.notifications import ReminderCancelled, ReminderFailed, ReminderSent, ReminderUnknown
+from remit_events.notifications import DroppedItem, ReminderCancelled, ReminderFailed, ReminderSent, ReminderUnknown
+from remit_events.state import InvoiceState
 from scheduler_svc.book import Book, TouchRecord
 from scheduler_svc.ledger import TouchItem
 
@@ -60,15 +61,15 @@ def reminder_cancelled(book: Book, event: ReminderCancelled) -> None:
     touch = book.touches.get(event.touch_id)
     if touch is None:
         return
-    rules = {dropped.item.invoice.id: dropped.rule for dropped in event.dropped}
+    refused = {dropped.item.invoice.id: dropped for dropped in event.dropped}
     kept = {item.invoice.id for item in event.kept}
     for item in touch.items:
-        if item.invoice_id in rules:
-            _dropped(book, touch, item, rules[item.invoice_id])
+        if item.invoice_id in refused:
+            _dropped(book, touch, item, refused[item.invoice_id])
         elif event.whole:
             # Kept, and only the leading item was refused: at once. By a rule about the whole: not before it is known.
-            at_once = event.rule == EXPIRED or (item.invoice_id in kept and bool(rules))
-            _freed(book, touch, item, event.rule, at_once)
+            at_once = event.rule == EXPIRED or (item.invoice_id in kept and bool(refused))
+            _freed(book, touch, item, None if at_once else event.rule, {})
     if event.whole:
         if not touch.reached:
             book.released.append(touch.id)
@@ -76,28 +77,38 @@ def reminder_cancelled(book: Book, event: ReminderCancelled) -> None:
     book.due(touch.customer_id)
 
 
-def _dropped(book: Book, touch: TouchRecord, item: TouchItem, rule: str) -> None:
-    inputs: dict[str, Any] = {"at_sending": True}
-    if rule in FINAL_RULES:
-        final = "void" if rule == "unknown-invoice" else rule
-        for slot in touch.slots(item):
-            book.finish(slot, "suppressed", final, inputs, touch.id, book.now)
+def _dropped(book: Book, touch: TouchRecord, item: TouchItem, dropped: DroppedItem) -> None:
+    inputs = _seen(dropped.item.invoice)
+    if dropped.rule not in FINAL_RULES:
+        _freed(book, touch, item, dropped.rule, inputs)
         return
-    _freed(book, touch, item, rule, False)
+    final = "void" if dropped.rule == "unknown-invoice" else dropped.rule
+    for slot in touch.slots(item):
+        book.finish(slot, "suppressed", final, inputs, touch.id, book.now)
 
 
-def _freed(book: Book, touch: TouchRecord, item: TouchItem, rule: str, at_once: bool) -> None:
-    """The item's steps are decided again."""
+def _seen(invoice: InvoiceState) -> dict[str, Any]:
+    """What the last check saw of the invoice."""
+    found: dict[str, Any] = {"at_sending": True, "status": invoice.status, "balance_minor": invoice.balance_minor}
+    if invoice.hold:
+        found |= {"held": "invoice", "reason": invoice.hold.reason, "hold_until": invoice.hold.until}
+    if invoice.promise:
+        found |= {"promised_on": invoice.promise.on, "grace_until": invoice.promise.grace_until}
+    return found
+
+
+def _freed(book: Book, touch: TouchRecord, item: TouchItem, rule: str | None, inputs: dict[str, Any]) -> None:
+    """The item's steps are decided again: at once, or (by `rule`) not before what refused it is known here."""
     freed = False
     for slot in touch.slots(item):
         standing = book.standing(slot)
         if standing is None or not standing.in_flight or standing.touch_id != touch.id:
             continue
         freed = True
-        if at_once:
+        if rule is None:
             book.put(slot, None)
         else:
-            book.wait(slot, rule, {"at_sending": True}, touch.id, book.now + RETRY_AFTER)
+            book.wait(slot, rule, {"at_sending": True, **inputs}, touch.id, book.now + RETRY_AFTER)
     if freed and item.harder:
         record = book.follow_ups[item.invoice_id]
         record.change(harder_used=max(record.value.harder_used - 1, 0))

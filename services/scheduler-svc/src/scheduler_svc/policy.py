@@ -40,7 +40,8 @@ class Fault:
 
     @property
     def pointer(self) -> str:
-        return "".join(f"/{part}" for part in self.path)
+        """RFC 6901."""
+        return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in self.path)
 
 
 class _Part(BaseModel):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -135,8 +135,8 @@ async def list_follow_ups(
     caller: Reader,
     page: PageDep,
     customer: CustomerQuery = None,
-    due_before: Annotated[datetime | None, Query(description="Only what comes next before this moment.")] = None,
-    updated_since: Annotated[datetime | None, Query(description="Only what changed since.")] = None,
+    due_before: Annotated[AwareDatetime | None, Query(description="Only what comes next before this moment.")] = None,
+    updated_since: Annotated[AwareDatetime | None, Query(description="Only what changed since.")] = None,
     closed: Annotated[bool, Query(description="Also those that are over.")] = False,
 ) -> Listing[FollowUpOut]:
     """What is followed, in order of arrival."""
