@@ -29,6 +29,8 @@ SENDING = (faults.SENDING, faults.ANSWERED)
 WAITING = 60
 # From the start of the processes to the moment rungs are looked at; the reminders before it take about 15 s.
 RUNGS_AFTER = 50.0
+# What a crash of notifier-svc may leave unknown is what it had marked as being sent: one batch.
+SEND_BATCH = 10
 HIT_SECONDS = 60.0
 SETTLE_SECONDS = 90.0
 
@@ -77,13 +79,18 @@ async def test_killed_at_every_point_nothing_is_lost_and_nothing_sent_twice(
             result = await reckon(stores, traffic, peer)
             running.check()
     assert result.faults == [], "\n".join(result.faults)
-    assert result.deliveries["sent"] > result.deliveries["unknown"], "deliveries were in flight, and most were sent"
+    died = sum(service == "notifier-svc" for service, _ in running.kills)
+    assert 0 < result.deliveries["unknown"] <= died * SEND_BATCH, result.deliveries
+    assert result.deliveries["sent"] > 2 * result.deliveries["unknown"], result.deliveries
     where = "Kafka" if events_url else "PostgreSQL"
     seconds = (now() - started).total_seconds()
     figure(f"kill -9 over {where}: {len(running.kills)} rounds in {seconds:.0f} s, hits {hits(running.kills)}")
     figure(
-        f"  {dict(result.deliveries)} of {len(traffic.overdue)} overdue and {len(traffic.fresh)} new invoices, "
-        f"{len(traffic.paid)} payments, {len(traffic.approved)} approvals; the SMTP server took {len(peer.ledger)}"
+        f"  deliveries {dict(result.deliveries)}, the SMTP server took {len(peer.ledger)}; steps {dict(result.steps)}"
+    )
+    figure(
+        f"  {len(traffic.overdue)} overdue and {len(traffic.fresh)} new invoices, {len(traffic.paid)} payments, "
+        f"{len(traffic.approved)} approvals"
     )
 
 

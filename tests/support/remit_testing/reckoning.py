@@ -17,9 +17,10 @@ ENDED = ("sent", "failed", "unknown", "cancelled")
 
 @dataclass
 class Reckoning:
-    """`faults` says what is wrong, one line each; `deliveries` counts them by how they ended."""
+    """`faults` says what is wrong, one line each; `deliveries` and `steps` are counted by how they ended."""
 
     faults: list[str] = field(default_factory=list)
+    steps: Counter[str] = field(default_factory=Counter)
     deliveries: Counter[str] = field(default_factory=Counter)
 
     def expect(self, what: str, wrong: Iterable[object]) -> None:
@@ -36,7 +37,7 @@ async def reckon(stores: Stores, traffic: Traffic, peer: SmtpPeer) -> Reckoning:
     await _money(result, stores, traffic, told)
     touches = await _touches(result, stores)
     _messages(result, traffic, told, touches)
-    await _steps(result, stores, traffic, touches)
+    await _steps(result, stores, traffic)
     await _ledger(result, stores, peer)
     _escalations(result, traffic, told)
     return result
@@ -100,18 +101,28 @@ def _messages(result: Reckoning, traffic: Traffic, told: list[Told], touches: di
     result.expect("messages nobody asked for", touches.keys() - {*due, *invoices, *thanks})
 
 
-async def _steps(result: Reckoning, stores: Stores, traffic: Traffic, touches: dict[UUID, _Touch]) -> None:
-    """The step of every overdue invoice was sent, ended by its payment, or waits for a person as unknown."""
+async def _steps(result: Reckoning, stores: Stores, traffic: Traffic) -> None:
+    """The step of every overdue invoice was sent, ended by its payment, or waits for a person as unknown.
+
+    One that was paid before its step was decided has none: it never fell due, being paid on that day.
+    """
     statement = "SELECT invoice_id, outcome, rule FROM decision WHERE step = $1 AND outcome <> 'deferred'"
     finals: dict[str, list[tuple[str, str]]] = {}
     for row in await stores.rows("scheduler-svc", statement, STEP):
         finals.setdefault(str(row["invoice_id"]), []).append((row["outcome"], row["rule"]))
-    unknown = await stores.rows("scheduler-svc", "SELECT items FROM touch WHERE status = 'unknown'")
-    waiting = {item for row in unknown for item in traffic.overdue if item in row["items"]}
+    touches = await stores.rows("scheduler-svc", "SELECT status, items FROM touch")
+    states = {invoice: row["status"] for row in touches for invoice in traffic.overdue if invoice in row["items"]}
+    paid = set(traffic.paid.values())
+    wrong = []
     for invoice, number in traffic.overdue.items():
-        ends = finals.get(invoice, [])
-        fine = ends in ([("sent", "sent")], [("suppressed", "paid")]) or (not ends and invoice in waiting)
-        result.expect("steps without their one end", [] if fine else [f"{number} {ends}"])
+        ends, state = finals.get(invoice, []), states.get(invoice)
+        decided = ends in ([("sent", "sent")], [("suppressed", "paid")])
+        waits = not ends and state == "unknown"
+        never = not ends and state is None and number in paid
+        result.steps[ends[0][0] if decided else "unknown" if waits else "never due" if never else "lost"] += 1
+        if not (decided or waits or never):
+            wrong.append(f"{number} {ends} (touch {state}, {'paid' if number in paid else 'open'})")
+    result.expect("steps without their one end", wrong)
 
 
 async def _ledger(result: Reckoning, stores: Stores, peer: SmtpPeer) -> None:
