@@ -46,6 +46,7 @@ class Rules:
     """The part of a default policy a reader of the output can check."""
 
     offsets: dict[str, int]
+    channels: tuple[str, ...]
     opens: time
     closes: time
     gap: int
@@ -53,15 +54,33 @@ class Rules:
     cap_days: int = 7
 
 
-def _steps(**offsets: int) -> dict[str, int]:
-    return {name.replace("_", "-"): offset for name, offset in offsets.items()}
-
+EMAIL, PHONE, PAPER = "email", "email+sms", "email+letter"
 
 BUSINESS = Rules(
-    _steps(courtesy=-7, tomorrow=-1, day_after=1, second=7, third=14, final_notice=30), time(9), time(17), 1, 3
+    {"courtesy": -7, "tomorrow": -1, "day-after": 1, "second": 7, "third": 14, "final-notice": 30},
+    (EMAIL, EMAIL, EMAIL, PHONE, PHONE, "email+sms+letter"),
+    time(9),
+    time(17),
+    1,
+    3,
 )
-INDIVIDUAL_OFFSETS = (-5, -2, 0, 1, 7, 14, 30)
-GOVERNMENT_OFFSETS = (-14, -7, 1, 15, 30, 45)
+INDIVIDUAL = Rules(
+    {"minus-5": -5, "minus-2": -2, "due": 0, "plus-1": 1, "plus-7": 7, "plus-14": 14, "plus-30": 30},
+    (EMAIL, EMAIL, EMAIL, PHONE, PHONE, PHONE, PHONE),
+    time(9),
+    time(19),
+    1,
+    3,
+)
+GOVERNMENT = Rules(
+    {"minus-14": -14, "minus-7": -7, "plus-1": 1, "plus-15": 15, "plus-30": 30, "plus-45": 45},
+    (EMAIL, EMAIL, EMAIL, EMAIL, PAPER, PAPER),
+    time(9),
+    time(16),
+    3,
+    2,
+)
+DEFAULTS = {"business": BUSINESS, "individual": INDIVIDUAL, "government": GOVERNMENT}
 
 
 @cache
@@ -218,8 +237,16 @@ class Checker:
             at = self.demanded.get(number)
             return "" if at and at <= row["at"] else "no demand before it"
         if rule == ("suppressed", "no-channel"):
-            return "" if not invoice["email"] and not invoice["phone"] else "it can be reached"
+            return "" if not self._reachable(invoice, step) else "it can be reached"
         return "a rule the ledger does not explain"
+
+    def _reachable(self, invoice: Row, step: str) -> bool:
+        """On one of the step's own channels: an address, and for SMS consent too."""
+        rules = self._rules(invoice["customer_id"])
+        channels = rules.channels[list(rules.offsets).index(step)].split("+")
+        sms = invoice["phone"] and invoice.get("sms_consent") == "yes"
+        ways = {"email": invoice["email"], "sms": sms, "letter": invoice.get("address")}
+        return any(ways[channel] for channel in channels)
 
     def _wrong_merge(self, number: str, step: str, offset: int, row: Row) -> str:
         offsets = self._rules(self.invoices[number]["customer_id"]).offsets
