@@ -117,18 +117,22 @@ async def test_live_waits_for_the_switch_and_a_seller_who_is_ready(world: World,
     await world.settle()
     assert await world.statuses() == {"email": "pending"}
     assert [row.held_by for row in await world.rows("SELECT held_by FROM touch")] == ["live-off"]
-    unready = world.seller.model_copy(update={"iban": None, "version": 2})
-    await world.publish(SellerChanged(seller_id=unready.id, seller=unready))
-    await live(world)
-    world.clock.set(world.clock.now() + timedelta(minutes=5))
-    await world.settle()
-    assert live_server.messages == []
-    ready = world.seller.model_copy(update={"version": 3})
-    await world.publish(SellerChanged(seller_id=ready.id, seller=ready))
-    world.clock.set(world.clock.now() + timedelta(minutes=5))
+    async with await client_for(world.service, seller=world.seller) as client:
+        on = {"on": True, "by": "Mara Lind", "seller_name": world.seller.name}
+        assert (await client.put("/v1/live-mode", json=on)).json()["sends_for_real"]
     await world.settle()
     assert [taken.recipients for taken in live_server.messages] == [[customer.email]]
     assert world.files() == []
+    unready = world.seller.model_copy(update={"iban": None, "version": 9})
+    await world.publish(SellerChanged(seller_id=unready.id, seller=unready))
+    await world.remind(customer, world.invoice(customer))
+    await world.settle()
+    assert len(live_server.messages) == 1
+    ready = world.seller.model_copy(update={"version": 10})
+    await world.publish(SellerChanged(seller_id=ready.id, seller=ready))
+    world.clock.set(world.clock.now() + timedelta(minutes=5))
+    await world.settle()
+    assert len(live_server.messages) == 2
 
 
 async def test_live_letters_go_to_the_printers_folder_and_sms_need_a_provider(world: World) -> None:

@@ -69,6 +69,37 @@ async def test_a_process_that_dies_while_sending_leaves_it_unknown(
         await world.close()
 
 
+async def test_a_crash_leaves_no_more_unknown_than_was_on_its_way(
+    make_database: MakeDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = await two_worlds(make_database, tmp_path)
+    also_known(second, first)
+    customer = await first.customer()
+    await first.publish(*(first.due(customer, first.invoice(customer)) for _ in range(60)))
+    first.task("deliveries")._planner._ways.mailbox.at_once = 4
+    reached = 0
+
+    def dies(service: str, name: str) -> None:
+        nonlocal reached
+        reached += name == "answered-before-sent"
+        if reached == 30:
+            raise Crash
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sending.faults, "point", dies)
+        with pytest.raises(Crash):
+            await first.settle()
+    await first.task("deliveries")._worker.close()
+    second.task("recovery")._looked_at = None
+    second.task("deliveries").nudge()
+    await second.settle()
+    assert 1 <= len(await second.told(ReminderUnknown)) <= 4
+    assert len(await second.told(ReminderSent)) + len(await second.told(ReminderUnknown)) == 60
+    assert len(second.files()) <= 60
+    for world in (first, second):
+        await world.close()
+
+
 async def test_a_claim_of_a_dead_process_goes_to_the_next_at_once(
     make_database: MakeDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -148,14 +148,16 @@ class Deliveries:
     async def _settle(self, batch: Batch) -> int:
         """All of one batch; gives how many of it are due again at once."""
         plans, check = await self._decided(batch)
-        hands = await self._marked(batch, plans)
         again = sum(len(plan.rerouted) for plan in plans)
-        if not hands or check is None:
+        # What needs no provider is stored with the first portion.
+        plans = sorted(plans, key=lambda plan: bool(plan.hands))
+        hands = {hand.job.id: hand for plan in plans for hand in plan.hands}
+        if check is None or not hands:
+            await self._marked(batch, plans)
             return again
-        waiting = {hand.job.id: hand for hand in hands}
-        round_ = Round(self._still_owed, self._closed_since, self._clock, check, waiting)
+        round_ = Round(self._still_owed, self._closed_since, self._clock, check, hands)
         failure: Exception | None = None
-        async for done in hand_over(round_, hands):
+        async for done in hand_over(round_, plans, lambda portion: self._marked(batch, portion)):
             try:
                 again += await self._record(done)
             except Exception as error:

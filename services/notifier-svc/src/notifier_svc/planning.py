@@ -22,7 +22,7 @@ from remit_events.state import Channel, Stage
 from remit_service.logs import describe
 
 FIRST_PAUSE = timedelta(seconds=1)
-LONGEST_PAUSE = timedelta(minutes=5)
+LONGEST_PAUSE = timedelta(seconds=15)
 HELD_PAUSE = timedelta(minutes=5)
 SELLER_SETTING = "seller-setting"
 
@@ -87,7 +87,7 @@ def facts_of(claim: Claim, check: Check, reminders: Mapping[UUID, int], now: dat
 
 
 def pause(attempts: int) -> timedelta:
-    """Doubling from a second to five minutes."""
+    """Doubling from a second to a quarter of a minute: the question is cheap, and reminders have their hours."""
     return min(FIRST_PAUSE * 2.0 ** min(attempts, 16), LONGEST_PAUSE)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -12,7 +13,7 @@ import structlog
 from notifier_svc import gate
 from notifier_svc.balances import Check, StillOwed, UnansweredError
 from notifier_svc.hours import may_go_from
-from notifier_svc.planning import Hand, facts_of
+from notifier_svc.planning import Hand, Plan, facts_of
 from notifier_svc.providers import Outcome, Outgoing, Result
 from notifier_svc.results import Done
 from remit_events import faults
@@ -85,19 +86,40 @@ class Round:
             return self.check
 
 
-async def hand_over(round_: Round, hands: Sequence[Hand]) -> AsyncIterator[list[Done]]:
-    """Sends all at once, as far as the providers' bounds allow; gives results in portions as they come."""
-    pending = {asyncio.create_task(round_.send(hand)) for hand in hands}
-    order = {hand.job.id: place for place, hand in enumerate(hands)}
+Mark = Callable[[list[Plan]], Awaitable[list[Hand]]]
+
+
+async def hand_over(round_: Round, plans: Sequence[Plan], mark: Mark) -> AsyncIterator[list[Done]]:
+    """Sends what the plans hold; gives results in portions as they come.
+
+    Only what a provider can take at once is marked `sending`: a crash leaves no more than that unknown.
+    """
+    waiting, in_flight = deque(plans), dict[asyncio.Task[Done], Hand]()
     try:
-        while pending:
-            finished, pending = await asyncio.wait(pending, timeout=FLUSH_SECONDS)
-            if finished:
-                done = [task.result() for task in finished]
-                yield sorted(done, key=lambda one: order[one.hand.job.id])
+        while waiting or in_flight:
+            if portion := _portion(waiting, in_flight.values()):
+                in_flight |= {asyncio.create_task(round_.send(hand)): hand for hand in await mark(portion)}
+            if in_flight:
+                until = asyncio.FIRST_COMPLETED if waiting else asyncio.ALL_COMPLETED
+                finished, _ = await asyncio.wait(in_flight, timeout=FLUSH_SECONDS, return_when=until)
+                if finished:
+                    yield [task.result() for task in list(in_flight) if task in finished and in_flight.pop(task)]
     finally:
-        for task in pending:
+        for task in in_flight:
             task.cancel()
+
+
+def _portion(waiting: deque[Plan], in_flight: Collection[Hand]) -> list[Plan]:
+    """The next plans, whole touches at a time, as far as their providers have a free place."""
+    taken = Counter(hand.way.provider.name for hand in in_flight)
+    portion: list[Plan] = []
+    for plan in [waiting.popleft() for _ in range(len(waiting))]:
+        if any(taken[hand.way.provider.name] >= hand.way.provider.at_once for hand in plan.hands):
+            waiting.append(plan)
+        else:
+            portion.append(plan)
+            taken.update(hand.way.provider.name for hand in plan.hands)
+    return portion
 
 
 def outgoing(hand: Hand, clock: Clock) -> Outgoing:

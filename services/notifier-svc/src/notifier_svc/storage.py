@@ -74,6 +74,15 @@ UPDATE touch SET next_at = (
 WHERE id = ANY(CAST(:ids AS uuid[]))
 """)
 
+_RELEASE = text("""
+WITH released AS (
+    UPDATE touch SET next_at = :now, held_by = NULL
+    WHERE seller_id = :seller_id AND held_by = :why AND next_at > :now RETURNING id
+)
+UPDATE delivery SET next_attempt_at = :now FROM released
+WHERE delivery.touch_id = released.id AND delivery.status = 'pending'
+""")
+
 _WAITING = text("SELECT * FROM touch WHERE waiting AND customer_id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
 
 
@@ -129,6 +138,11 @@ def _delivery_row(seller_id: UUID, customer_id: UUID, one: NewDelivery) -> dict[
         "message_id": one.message_id,
         "starts": one.starts,
     }
+
+
+async def release(session: AsyncSession, seller_id: UUID, why: str, now: datetime) -> None:
+    """What was held for that reason is looked at again at once."""
+    await session.execute(_RELEASE, {"seller_id": seller_id, "why": why, "now": now})
 
 
 async def take_waiting(session: AsyncSession, customer_ids: Collection[UUID]) -> list[Planned]:

@@ -16,8 +16,9 @@ from uuid6 import uuid7
 from notifier_svc import tables as t
 from notifier_svc.api.inputs import Name, Word
 from notifier_svc.api.wiring import OutsideWriter, Reader, Wiring, WiringDep, example
-from notifier_svc.modes import missing_for_live
+from notifier_svc.modes import LIVE_OFF, missing_for_live
 from notifier_svc.providers import Outcome, Outgoing, Result
+from notifier_svc.storage import release
 from remit_events.state import Channel, SellerState, Stage
 from remit_service.api import Body, Caller, Now, Router, SessionDep, SharedDep, problem_responses, require
 from remit_service.problems import conflict, invalid
@@ -100,6 +101,8 @@ async def switch(body: Switch, session: SessionDep, caller: Switcher, wiring: Wi
     changed = {name: value for name, value in values.items() if name != "seller_id"}
     row = insert(t.live_switch).values(values)
     await session.execute(row.on_conflict_do_update(index_elements=["seller_id"], set_=changed))
+    if body.on:
+        await release(session, seller.id, LIVE_OFF, now)
     wiring.nudge()
     return await _state(session, caller.seller_id, wiring)
 

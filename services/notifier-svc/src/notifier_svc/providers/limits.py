@@ -67,6 +67,7 @@ class Guarded:
         self.provider = provider
         self.breaker = Breaker(clock)
         self._bucket = Bucket(rate) if rate else None
+        self.at_once = at_once
         self._slots = asyncio.Semaphore(at_once)
 
     @property
