@@ -92,16 +92,19 @@ async def _is_ready(client: httpx.AsyncClient, url: str) -> bool:
 
 
 async def _until_stopped(jobs: Sequence[asyncio.Task[None]], stop: asyncio.Event, ready: Ready) -> None:
-    """Tells that all is ready, waits for `stop`, and sees every job to its end; a job's failure stops the others."""
+    """Tells that all is ready, waits for `stop`, and sees every job to its end; a failure of any stops the others."""
     starting = asyncio.create_task(ready())
     stopping = asyncio.create_task(stop.wait())
+    waiting: set[asyncio.Task[Any]] = {*jobs, starting, stopping}
     try:
-        await asyncio.wait([*jobs, stopping], return_when=asyncio.FIRST_COMPLETED)
+        while not stop.is_set():
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            if done - {starting} or starting.exception():
+                break
     finally:
         stop.set()
         for extra in (starting, stopping):
-            if not extra.done():
-                extra.cancel()
+            extra.cancel()
         results = await asyncio.gather(*jobs, starting, stopping, return_exceptions=True)
     for result in results:
         if isinstance(result, Exception):

@@ -36,7 +36,6 @@ def overview(remit: Remit, home: Home, urls: dict[str, str]) -> None:
     for command in suggestions(remit, home, urls):
         say(f"  {command}")
     say()
-    say("Remit is running. Ctrl-C stops it; starting it again goes on where it was.")
 
 
 def _tell_sent(remit: Remit) -> None:

@@ -78,6 +78,7 @@ async def _first_things(plan: Plan, installation: Installation, home: Home, told
     system = await System.build(installation, WallClock(), in_process=True)
     async with system:
         await ensure_key(system.services["invoice-svc"], home, OWN_SELLER)
+        await system.pass_on()  # so that all four know the key before the first request comes
 
 
 async def _live(

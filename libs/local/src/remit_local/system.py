@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from remit_events.bus import Bus, BusError, open_bus
 from remit_events.consumer import Consumer
+from remit_events.relay import Relay
 from remit_local.errors import RefusedError
 from remit_local.home import SERVICES
 from remit_local.installation import EVENTS_DATABASE, LOCAL_DATABASE, Installation, database_of, package_of
@@ -118,6 +119,12 @@ class System:
     async def run(self, stop: asyncio.Event) -> None:
         """The background loops of all four until `stop`, then their drain."""
         await asyncio.gather(*(service.run(stop) for service in self.services.values()))
+
+    async def pass_on(self) -> None:
+        """Publishes and consumes until no event is on its way; for a system whose loops do not run."""
+        carriers = [task for task in self.tasks if isinstance(task, Relay | Consumer)]
+        while sum([await task.run() for task in carriers]):
+            pass
 
     async def unsettled(self) -> dict[str, int]:
         """What is still on its way or stuck, by place: unpublished events, records not yet consumed, dead letters."""

@@ -105,6 +105,7 @@ def _teller(
                 overview(remit, home, addresses.urls())
         except RefusedError as error:  # what is up stays up
             complain(str(error))
+        say("Remit is running. Ctrl-C stops it; starting it again goes on where it was.")
         out.file.flush()
 
     return ready

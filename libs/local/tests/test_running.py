@@ -1,0 +1,241 @@
+"""`remit run` as a process, and the commands a user would give while it runs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from remit_local.cli import add_commands
+
+HEADER = "customer_id,customer_name,email,phone,profile,country,timezone,language,invoice_number,issue_date,due_date"
+TODAY = date.today()  # noqa: DTZ011 - the ledger of somebody at this desk
+READY_SECONDS = 90
+
+Remit = Callable[..., Result]
+
+
+def free_ports() -> int:
+    """The first of four neighbouring ports nobody listens on."""
+    for first in range(20_001, 60_000, 11):
+        try:
+            for port in range(first, first + 4):
+                with socket.socket() as probe:
+                    probe.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        return first
+    raise AssertionError("no free ports")
+
+
+def start(data: Path, *options: str) -> subprocess.Popen[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("REMIT_", "EVENTS_"))}
+    command = [sys.executable, "-m", "remit_local", "--data", str(data), "run", "--port", str(free_ports()), *options]
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment | {"PYTHONUNBUFFERED": "1"},
+    )
+
+
+def until_ready(process: subprocess.Popen[str]) -> str:
+    """What it printed up to the line that says that it runs; killed when that does not come in time."""
+    assert process.stdout is not None
+    watchdog = threading.Timer(READY_SECONDS, process.kill)
+    watchdog.start()
+    said = ""
+    for line in process.stdout:
+        said += line
+        if line.startswith("Remit is running"):
+            watchdog.cancel()
+            return said
+    raise AssertionError(f"ended with {process.wait()}: {said}")
+
+
+def stopped(process: subprocess.Popen[str]) -> str:
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, said
+    return said
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("remit") / "data"
+    for parent in folder.parents[:3]:
+        parent.chmod(0o755)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def running(data: Path) -> Iterator[str]:
+    """A system without the sample; gives what it said when it was ready."""
+    process = start(data, "--no-sample")
+    try:
+        yield until_ready(process)
+        assert "Stopped." in stopped(process)
+    finally:
+        process.kill()
+        if process.stdout:
+            process.stdout.close()
+        process.wait()
+
+
+@pytest.fixture
+def remit(running: str, data: Path) -> Remit:
+    app = add_commands()
+
+    def call(*arguments: object) -> Result:
+        return CliRunner().invoke(app, ["--data", str(data), *map(str, arguments)])
+
+    return call
+
+
+def ledger(path: Path, rows: list[dict[str, Any]]) -> Path:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, names, restval="")
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def row(number: str, **more: Any) -> dict[str, Any]:
+    base = {
+        "customer_id": "C1",
+        "customer_name": "Acme GmbH",
+        "email": "ap@acme.example",
+        "profile": "business",
+        "country": "DE",
+        "timezone": "Europe/Berlin",
+        "language": "de",
+        "invoice_number": number,
+        "issue_date": (TODAY - timedelta(days=40)).isoformat(),
+        "due_date": (TODAY - timedelta(days=10)).isoformat(),
+        "amount": "119.00",
+        "currency": "EUR",
+        "disputed": "no",
+        "paid_date": "",
+    }
+    return base | more
+
+
+def counts(result: Result) -> dict[str, int]:
+    found = re.findall(r"^(created|changed|unchanged|conflict|rejected) +(\d+)", result.stdout, re.MULTILINE)
+    return {name: int(count) for name, count in found if int(count)}
+
+
+def test_an_export_is_taken_again_and_again(remit: Remit, tmp_path: Path) -> None:
+    rows = [row("A1"), row("A2"), row("A3", customer_id="C2", customer_name="Beta Ltd", email="ap@beta.example")]
+    path = ledger(tmp_path / "open.csv", [*rows, row("A4", amount="-5")])
+    dry = remit("import", path, "--dry-run")
+    assert (dry.exit_code, counts(dry)) == (3, {"created": 3, "rejected": 1})
+    assert not (tmp_path / "open.rejected.csv").exists()
+    first = remit("import", path)
+    assert (first.exit_code, counts(first)) == (3, {"created": 3, "rejected": 1})
+    assert "must not be negative" in (tmp_path / "open.rejected.csv").read_text(encoding="utf-8-sig")
+
+    again = remit("import", ledger(path, rows))
+    assert (again.exit_code, counts(again)) == (0, {"unchanged": 3})
+
+    yesterday = (TODAY - timedelta(days=1)).isoformat()
+    tomorrow = [rows[0] | {"paid_date": yesterday}, rows[1] | {"amount": "120.00"}]
+    later = remit("import", ledger(path, tomorrow))
+    assert later.exit_code == 0
+    assert counts(later) == {"changed": 1, "conflict": 1}
+    assert "No longer in the file, left open: A3" in later.stdout
+    assert re.search(r"A2 +amount", later.stdout)
+
+    future = remit("import", ledger(path, [rows[2] | {"paid_date": (TODAY + timedelta(days=9)).isoformat()}]))
+    assert (future.exit_code, counts(future)) == (3, {"rejected": 1})
+
+
+def test_an_unusable_file_changes_nothing(remit: Remit, tmp_path: Path) -> None:
+    path = ledger(tmp_path / "odd.csv", [row("B1") | {"colour": "red"}])
+    refused = remit("import", path)
+    assert refused.exit_code == 2
+    assert "unknown columns: colour" in refused.stderr
+    assert remit("import", path, "--ignore-unknown", "--dry-run").exit_code == 0
+
+
+def test_why_plan_pay_and_hold(remit: Remit, tmp_path: Path) -> None:
+    path = ledger(
+        tmp_path / "mine.csv", [row("D1", customer_id="C9", due_date=(TODAY + timedelta(days=3)).isoformat())]
+    )
+    assert remit("import", path).exit_code == 0
+    planned = wait_for(lambda: remit("plan", "D1", "--days", 30, "--render", tmp_path / "out"), "D1 119.00 EUR")
+    assert planned.exit_code == 0
+    assert any("D1" in file.read_text(encoding="utf-8") for file in (tmp_path / "out").glob("*.txt"))
+    assert "Next: step" in remit("why", "D1").stdout
+    assert "is on hold until it is released" in remit("hold", "D1", "--reason", "talks").stdout
+    assert "followed up again" in remit("release", "D1").stdout
+    paid = remit("pay", "D1", "19.00", "--ref", "bank-1")
+    assert "100.00 EUR is still owed" in paid.stdout
+    assert remit("pay", "D1", "19.00", "--ref", "bank-1").stdout == paid.stdout
+    refused = remit("pay", "D1", "1.234", "--ref", "bank-2")
+    assert (refused.exit_code, "more than the 2 decimals of EUR" in refused.stderr) == (2, True)
+    assert remit("why", "nobody").exit_code == 2
+
+
+def wait_for(call: Callable[[], Result], text: str) -> Result:
+    """Events travel: asks again for a few seconds."""
+    for _ in range(50):
+        result = call()
+        if text in result.stdout:
+            return result
+        time.sleep(0.2)
+    raise AssertionError(result.output)
+
+
+def test_seller_keys_switch_and_letters(remit: Remit) -> None:
+    assert "Acme Billing" in remit("seller", "set", "name=Acme Billing", "reply_to=ap@acme.example").stdout
+    assert remit("seller", "set", "colour=red").exit_code == 2
+    key = remit("key", "create", "books", "--scope", "invoices:read").stdout.strip()
+    assert key.startswith("rk_")
+    listed = remit("key", "list").stdout
+    assert "invoices:read" in listed
+    assert key not in listed
+    assert "off: nothing leaves (stocktaking)" in remit("automation", "off", "--reason", "stocktaking").stdout
+    assert "Automation is on" in remit("automation", "on").stdout
+    assert remit("approvals").stdout.strip() == "Nothing waits for approval."
+    assert remit("approve", "R0", "--yes").exit_code == 2
+    assert remit("dlq", "list").stdout.strip() == "There are no dead letters."
+    assert (
+        "would be published again" in remit("replay", "invoice-svc", "--since", TODAY.isoformat(), "--dry-run").stdout
+    )
+    assert remit("live", "check").exit_code == 0
+    refused = remit("live", "on", "--seller", "Acme Billing")
+    assert (refused.exit_code, "seller set" in refused.stderr) == (2, True)
+    assert "remit" in remit("version").stdout
+
+
+def test_a_second_one_in_the_same_folder_is_kept_out(running: str, data: Path) -> None:
+    second = start(data)
+    said, _ = second.communicate(timeout=60)
+    assert second.returncode == 2
+    assert len(said.splitlines()) == 1
+    assert f"Remit already runs in {data}" in said
+
+
+def test_the_key_is_closed_to_others_and_the_urls_are_noted(running: str, data: Path) -> None:
+    assert (data / "key").stat().st_mode & 0o777 == 0o600
+    urls = json.loads((data / "running.json").read_text())["urls"]
+    assert sorted(urls) == ["escalation-svc", "invoice-svc", "notifier-svc", "scheduler-svc"]
+    assert all(f"{url}/docs" in running for url in urls.values())
+    assert "Nothing has been sent yet." in running
