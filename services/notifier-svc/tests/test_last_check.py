@@ -76,3 +76,30 @@ async def test_messages_before_the_due_date_are_no_reminders(world: World) -> No
     await world.remind(customer, invoice, stage=Stage.DEMAND, demand=demand_terms())
     await world.settle()
     assert [event.rule for event in await world.told(ReminderCancelled)] == ["fewer-than-three-reminders"]
+
+
+async def test_a_channel_that_waits_after_another_has_gone_is_given_up_in_silence(world: World) -> None:
+    customer = await world.customer()
+    invoice = world.invoice(customer)
+    await world.remind(customer, invoice, channels=(Channel.EMAIL, Channel.SMS))
+    await world.task("notifier-svc").run()
+    later = world.clock.now() + timedelta(minutes=1)
+    await world.execute("UPDATE delivery SET next_attempt_at = :later WHERE channel = 'sms'", later=later)
+    await world.settle()
+    world.change(invoice, balance_minor=0, status="paid")
+    world.clock.set(later)
+    await world.settle()
+    assert await world.statuses() == {"email": "sent", "sms": "cancelled"}
+    assert await world.all_told() == ["ReminderSent"]
+
+
+async def test_a_fallback_after_a_bounce_is_cancelled_aloud(world: World) -> None:
+    customer = await world.customer()
+    invoice = world.invoice(customer)
+    touch = await world.remind(customer, invoice, channels=(Channel.SMS,))
+    await world.settle()
+    await world.execute("UPDATE delivery SET status = 'failed'")
+    world.change(invoice, balance_minor=0, status="paid")
+    await world.publish(touch.model_copy(update={"channels": (Channel.EMAIL,)}))
+    await world.settle()
+    assert await world.all_told() == ["ReminderSent", "ReminderCancelled"]

@@ -33,7 +33,7 @@ class Job:
 
 @dataclass(slots=True)
 class Claim:
-    """A touch with those of its deliveries that are due. `sent`: a channel of it has gone already."""
+    """A touch with those of its deliveries that are due. `sent`: a channel of it has gone, or may have."""
 
     id: UUID
     seller: SellerState
@@ -76,7 +76,9 @@ WITH due AS MATERIALIZED (
     RETURNING touch.*
 )
 SELECT claimed.id, claimed.stage, claimed.step, claimed.tone, claimed.body, claimed.attempts, claimed.held_by,
-       claimed.valid_until, claimed.traceparent, claimed.sent_at IS NOT NULL AS sent,
+       claimed.valid_until, claimed.traceparent, EXISTS (
+           SELECT FROM delivery AS other WHERE other.touch_id = claimed.id
+           AND other.status IN ('sending', 'sent', 'unknown')) AS sent,
        customer.snapshot AS customer, seller.id AS seller_id, seller.version AS seller_version,
        seller.snapshot AS seller, coalesce(live_switch.is_on, false) AS live,
        delivery.id AS delivery_id, delivery.channel, delivery.recipient, delivery.recipient_sha256,
