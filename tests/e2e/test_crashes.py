@@ -27,10 +27,11 @@ EVERYWHERE = (faults.BEFORE_COMMIT, faults.AFTER_COMMIT, faults.AFTER_PUBLISH, f
 SENDING = (faults.SENDING, faults.ANSWERED)
 # As many wait for approval as there may be rounds of traffic, or escalation-svc would have nothing to tell in some.
 WAITING = 60
-# From the start of the processes to the moment rungs are looked at; the reminders before it take about 15 s.
-RUNGS_AFTER = 50.0
-# What a crash of notifier-svc may leave unknown is what it had marked as being sent: one batch.
-SEND_BATCH = 10
+# Seconds from the start of the processes to the moment rungs are looked at; what comes before takes about 20.
+RUNGS_AFTER = 60.0
+# What a crash of notifier-svc may leave unknown: what is on its way, and as much whose answers are being stored.
+CONNECTIONS = 8
+UNKNOWN_PER_CRASH = 2 * CONNECTIONS
 HIT_SECONDS = 60.0
 SETTLE_SECONDS = 90.0
 
@@ -66,12 +67,15 @@ async def test_killed_at_every_point_nothing_is_lost_and_nothing_sent_twice(
         installation = await make_installation(make_database, tmp_path, events_url=events_url)
         started = now()
         settle = {"rungs_settle_seconds": rungs_settle_seconds(started, RUNGS_AFTER)}
-        installation = installation.with_extras({"notifier-svc": peer.settings, "escalation-svc": settle})
+        sending = peer.settings | {"smtp_connections": CONNECTIONS}
+        installation = installation.with_extras({"notifier-svc": sending, "escalation-svc": settle})
         async with Running(installation, tmp_path) as running, Stores(installation) as stores:
             at_once = AtOnce(started)
             await at_once.rules(running.api)
             traffic = Traffic(running.api, at_once)
             await traffic.remind(WAITING, pay=False)
+            await stores.settled(RUNGS_AFTER)
+            assert now() < started + timedelta(seconds=RUNGS_AFTER), "reminders must be sent before rungs are looked at"
             for service, point in kills(20260302):
                 await killed_once(running, traffic, service, point)
             await running.ready()
@@ -80,7 +84,7 @@ async def test_killed_at_every_point_nothing_is_lost_and_nothing_sent_twice(
             running.check()
     assert result.faults == [], "\n".join(result.faults)
     died = sum(service == "notifier-svc" for service, _ in running.kills)
-    assert 0 < result.deliveries["unknown"] <= died * SEND_BATCH, result.deliveries
+    assert 0 < result.deliveries["unknown"] <= died * UNKNOWN_PER_CRASH, result.deliveries
     assert result.deliveries["sent"] > 2 * result.deliveries["unknown"], result.deliveries
     where = "Kafka" if events_url else "PostgreSQL"
     seconds = (now() - started).total_seconds()

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from remit_local.installation import Installation
-from remit_local.live import claim_ports, run_here
+from remit_local.live import claimed_ports, run_here
 from remit_local.system import System
 from remit_service.clock import WallClock
 
@@ -15,22 +15,20 @@ from remit_service.clock import WallClock
 @asynccontextmanager
 async def live(system: System) -> AsyncIterator[System]:
     """Serves and works until the block ends, then drains; what broke a loop is raised."""
-    bound = claim_ports(system.installation.addresses)
     stop, up = asyncio.Event(), asyncio.Event()
 
     async def ready() -> None:
         up.set()
 
-    async with system:
-        running = asyncio.create_task(run_here(system, bound, stop, ready))
-        try:
-            await up.wait()
-            yield system
-        finally:
-            stop.set()
-            await running
-            for one in bound.values():
-                one.close()
+    with claimed_ports(system.installation.addresses) as bound:
+        async with system:
+            running = asyncio.create_task(run_here(system, bound, stop, ready))
+            try:
+                await up.wait()
+                yield system
+            finally:
+                stop.set()
+                await running
 
 
 async def built(installation: Installation) -> System:
