@@ -8,14 +8,28 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from remit_local.postgres import EmbeddedPostgres
 
 pytest_plugins = ("remit_testing.delivery", "remit_testing.kafka")
 
+# How long an example takes says more about the machine than about Remit: no test is timed.
+settings.register_profile("remit", deadline=None)
+settings.load_profile("remit")
+
 _numbers = itertools.count(1)
 
 MakeDatabase = Callable[[], Awaitable[str]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def open_temporary_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """PostgreSQL started by root runs as another user, whom pytest's own folders keep out."""
+    base = tmp_path_factory.getbasetemp()
+    for folder in (base, *base.parents):
+        if folder.is_relative_to(tempfile.gettempdir()) and not folder.stat().st_mode & 0o001:
+            folder.chmod(folder.stat().st_mode | 0o011)
 
 
 @pytest.fixture(scope="session")

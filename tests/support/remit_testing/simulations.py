@@ -12,7 +12,7 @@ def simulate(ledger: Path, out: Path, *options: str) -> str:
     """Runs it in a process of its own and gives what it printed; a failure shows both streams."""
     command = [sys.executable, "-m", "remit_local", "simulate", str(ledger), "--out", str(out), *options]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=600, check=False, env=os.environ | {"COLUMNS": "120"}
+        command, capture_output=True, text=True, timeout=1200, check=False, env=os.environ | {"COLUMNS": "120"}
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -1,48 +1,19 @@
-"""A simulation's files against the ledger alone: arithmetic for a plain policy, a checker for the default ones."""
+"""A simulation's files against the ledger alone: the default policies, held to by a checker of its own."""
 
 from __future__ import annotations
 
-import os
 from datetime import date, datetime
 from pathlib import Path
 
 import pytest
-import yaml
-from remit_testing.ledger_oracle import DEFAULTS, Checker, expected_steps, rows
+from remit_testing.ledger_oracle import DEFAULTS, Checker, rows
 from remit_testing.ledgers import random_ledger, write_ledger
 from remit_testing.simulations import simulate
-
-SHARED = Path(os.environ.get("REMIT_SHARED_DATA", Path(__file__).parents[3] / "shared" / "data"))
-TWO_YEARS = SHARED / "receivables-2012-2013.csv"
-needs_shared = pytest.mark.skipif(not TWO_YEARS.exists(), reason=f"{TWO_YEARS} is not here")
+from remit_testing.two_years import TWO_YEARS, needs_shared
 
 
 def last_day(folder: Path) -> date:
     return max(datetime.fromisoformat(row["at"]).date() for row in rows(folder / "decisions.csv"))
-
-
-def arithmetic(
-    ledger_path: Path, policy: Path, folder: Path
-) -> tuple[set[tuple[str, str, date]], set[tuple[str, str, date]]]:
-    ledger = rows(ledger_path)
-    offsets = {step["key"]: step["offset"] for step in yaml.safe_load(policy.read_text())["steps"]}
-    expected = expected_steps(ledger, offsets, date.max)
-    sent = {
-        (number, row["step"], datetime.fromisoformat(row["local_time"]).date())
-        for row in rows(folder / "messages.csv")
-        if row["stage"] in ("upcoming", "due", "overdue")
-        for number in row["invoice_numbers"].split(";")
-    }
-    return expected, sent
-
-
-@needs_shared
-def test_plain_policy_equals_arithmetic_on_the_two_year_file(tmp_path: Path) -> None:
-    policy = SHARED / "policies" / "plain.yaml"
-    simulate(TWO_YEARS, tmp_path, "--policy", str(policy), "--ladder", "none")
-    expected, sent = arithmetic(TWO_YEARS, policy, tmp_path)
-    assert len(expected) > 2000
-    assert sent == expected
 
 
 @needs_shared

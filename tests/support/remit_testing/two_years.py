@@ -1,0 +1,12 @@
+"""The two-year ledger that lies beside a checkout; a clone without it skips what needs it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(os.environ.get("REMIT_SHARED_DATA", Path(__file__).parents[4] / "shared" / "data"))
+TWO_YEARS = SHARED / "receivables-2012-2013.csv"
+needs_shared = pytest.mark.skipif(not TWO_YEARS.exists(), reason=f"{TWO_YEARS} is not here")
