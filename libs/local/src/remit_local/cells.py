@@ -10,7 +10,7 @@ from functools import lru_cache
 from remit_service.money import exponent, to_minor
 
 ISO_DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ]00:00(?::00(?:\.0+)?)?)?", re.ASCII)
-DAY_MONTH = re.compile(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}", re.ASCII)
+DAY_MONTH = re.compile(r"\d{1,2}([./-])\d{1,2}[./-](\d{4}|\d{2})", re.ASCII)
 YEARS = range(1900, 2200)
 
 # Longest token first, so that YYYY is not read as YY twice.
@@ -68,8 +68,10 @@ def parse_date(text: str, pattern: str | None = None) -> date:
             raise CellError("is no day of the calendar") from None
     if pattern:
         raise CellError(f"is neither an ISO date (2026-04-03) nor of the format {pattern}")
-    if DAY_MONTH.fullmatch(text):
-        raise CellError("could be read in two ways: give --date-format DD/MM/YYYY or MM/DD/YYYY, as the file has it")
+    if found := DAY_MONTH.fullmatch(text):
+        mark, year = found[1], "Y" * len(found[2])
+        formats = f"DD{mark}MM{mark}{year} or MM{mark}DD{mark}{year}"
+        raise CellError(f"could be read in two ways: give --date-format {formats}, as the file has it")
     raise CellError("is not an ISO date (2026-04-03): give --date-format")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ OWN_SELLER = {"name": "Your company", "country": "DE", "language": "en"}
 """Of an installation without the sample, until `remit seller set` says more."""
 
 RUNNING = "running"
+COME_THROUGH_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -37,10 +39,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Told:
-    """How the user hears of it: `passed` (begin, instant, end) while the sample plays, `ready` when all is up."""
+    """How the user hears of it, and says what is to be loaded.
+
+    `passed` (begin, instant, end) is called while the sample plays, `load` once all is up, `ready` when what was
+    loaded has come through.
+    """
 
     passed: Callable[[datetime, datetime, datetime], None]
-    ready: Callable[[Installation], None]
+    load: Callable[[], None]
+    ready: Callable[[], None]
 
 
 async def run(plan: Plan, home: Home, server: EmbeddedPostgres, bound: Bound, told: Told) -> None:
@@ -89,17 +96,33 @@ async def _live(
     told: Told,
     stop: asyncio.Event,
 ) -> None:
+    system = await System.build(installation, WallClock(), in_process=False)
+
     async def ready() -> None:
         home.remember(RUNNING, {"urls": plan.addresses.urls(), "pid": os.getpid()})
-        await asyncio.to_thread(told.ready, installation)
+        await asyncio.to_thread(told.load)
+        await _come_through(system)
+        await asyncio.to_thread(told.ready)
 
     if plan.processes:
         for one in bound.values():
             one.close()
-        await run_apart(installation, home.folder, stop, ready)
+        try:
+            await run_apart(installation, home.folder, stop, ready)
+        finally:
+            await system.close()
         return
-    system = await System.build(installation, WallClock(), in_process=False)
     async with system:
         remember_bus(system, home, settled=False)
         await run_here(system, bound, stop, ready)
         remember_bus(system, home, settled=not await system.unsettled())
+
+
+async def _come_through(system: System) -> None:
+    """Until no event is on its way and nothing is due, seen twice in a row; not for ever."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(COME_THROUGH_SECONDS):
+            quiet = 0
+            while quiet < 2:
+                quiet = 0 if await system.unsettled() or await system.due() else quiet + 1
+                await asyncio.sleep(0.1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from importlib import import_module
 from types import TracebackType
 
@@ -102,6 +103,10 @@ class System:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Gives back what was opened; also for a system that was only looked at."""
         for service in reversed(self.services.values()):
             await service.stop()
         await self.bus.close()
@@ -136,6 +141,12 @@ class System:
         for consumer in self.consumers():
             left[consumer.name] = await self.bus.lag(consumer.name, consumer.topics)
         return {place: count for place, count in left.items() if count}
+
+    async def due(self) -> dict[str, datetime]:
+        """The tasks that have something to do by the clock, and since when."""
+        now = self.clock.now()
+        moments = {task.name: await task.next_at() for task in self.tasks}
+        return {name: at for name, at in moments.items() if at is not None and at <= now}
 
     def consumers(self) -> Iterable[Consumer]:
         return (task for task in self.tasks if isinstance(task, Consumer))

@@ -90,14 +90,10 @@ class Timelapse:
     async def verify(self) -> None:
         """Raises NotSettledError unless outboxes are empty, groups have read all, and no task is due."""
         left = await self._system.unsettled()
-        now = self._clock.now()
-        for task in self._system.tasks:
-            due = await task.next_at()
-            if due is not None and due <= now:
-                left[f"{task.name} due {due.isoformat()}"] = 1
+        left |= {f"{name} due {at.isoformat()}": 1 for name, at in (await self._system.due()).items()}
         if left:
             places = ", ".join(f"{place}: {count}" for place, count in left.items())
-            raise NotSettledError(f"{now.isoformat()} is not settled: {places}")
+            raise NotSettledError(f"{self._clock.now().isoformat()} is not settled: {places}")
 
     async def _quiet(self) -> None:
         """Passes events on until all are where they belong."""

@@ -16,6 +16,7 @@ from remit_local.ledger import Ledger
 from remit_local.ledger_csv import ReadOptions, UnusableFileError, read_ledger, write_rejected
 
 SHOWN = 20
+NOTES_SHOWN = 6
 SOME_REJECTED = 3
 
 LedgerFile = Annotated[Path, typer.Argument(metavar="FILE.csv", help="The ledger, one invoice per row.")]
@@ -78,8 +79,10 @@ def tell(ledger: Ledger, report: ImportReport, *, dry_run: bool) -> None:
     for status in ("created", "changed", "unchanged", "conflict", "rejected"):
         row(counts, status, report.rows[status])
     show(counts)
-    for note in report.notes:
+    for note in report.notes[:NOTES_SHOWN]:
         say(note)
+    if len(report.notes) > NOTES_SHOWN:
+        say(f"… and {len(report.notes) - NOTES_SHOWN} more such notes")
     if report.conflicts:
         found = table("invoice", "field", "in Remit", "in the file", title="Differences; what Remit has stands")
         for one in report.conflicts[:SHOWN]:

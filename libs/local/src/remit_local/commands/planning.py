@@ -169,6 +169,6 @@ def _tell_case(case: dict[str, Any], zone: str | None) -> None:
         by = f", approved by {rung['approved_by']}" if rung["approved_by"] else ""
         facts = f"{rung['days_overdue']} days overdue after {rung['reminders_sent']} reminders"
         say(f"{moment(rung['triggered_at'], zone)} · rung {rung['key']} was taken{by}: {facts}.")
-    if case["status"] != "closed" and case["next_rung"]:
+    if case["status"] != "closed" and case["next_rung"] and (case["days_overdue"] or 0) > 0:
         waits = "; ".join(reason["text"] for reason in case["reasons"])
         say(f"Next rung: {case['next_rung']}" + (f" ({waits})." if waits else "."))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import redirect_stderr
 from datetime import datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Annotated
+from typing import IO, Annotated
 
 import typer
 from rich.progress import TextColumn
@@ -22,14 +22,12 @@ from remit_local.commands.importing import (
     imported,
     read_options,
     tell,
+    tell_problems,
 )
 from remit_local.console import complain, out, progress, say
 from remit_local.errors import RefusedError
 from remit_local.home import OWN_LEDGER, Addresses, Home, data_folder
 from remit_local.ledger import Ledger
-
-if TYPE_CHECKING:
-    from remit_local.installation import Installation
 
 KIND = "installation"
 
@@ -58,6 +56,9 @@ def run_all(
     ledger = None
     if invoices:
         ledger = read_ledger(invoices, read_options(mapping, ignore_unknown, date_format, decimal_comma))
+        if not ledger.rows:
+            tell_problems(ledger, None)
+            raise RefusedError(f"{invoices} has no row that can be taken")
     folder = data_folder(given(ctx).data, default=OWN_LEDGER if invoices else data_folder(None))
     home = Home(folder).make()
     home.lock()
@@ -84,26 +85,35 @@ def _run(home: Home, addresses: Addresses, processes: bool, ledger: Ledger | Non
         except OSError as error:
             raise RefusedError(str(error)) from None
         try:
-            told = Told(bar.passed, _teller(home, addresses, ledger, bar.close))
+            told = Told(bar.passed, _loader(home, ledger, bar.close), _teller(home, addresses))
             with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(run(plan, home, server, bound, told))
         finally:
             server.stop()
 
 
-def _teller(
-    home: Home, addresses: Addresses, ledger: Ledger | None, first: Callable[[], None]
-) -> Callable[[Installation], None]:
-    def ready(_installation: Installation) -> None:
-        from remit_local.overview import overview
-
+def _loader(home: Home, ledger: Ledger | None, first: Callable[[], None]) -> Callable[[], None]:
+    def load() -> None:
         first()
+        if ledger is None:
+            return
         try:
             with Remit.of(home.folder) as remit:
-                if ledger is not None:
-                    tell(ledger, imported(remit, ledger, dry_run=False), dry_run=False)
-                overview(remit, home, addresses.urls())
+                tell(ledger, imported(remit, ledger, dry_run=False), dry_run=False)
         except RefusedError as error:  # what is up stays up
+            complain(str(error))
+
+    return load
+
+
+def _teller(home: Home, addresses: Addresses) -> Callable[[], None]:
+    def ready() -> None:
+        from remit_local.overview import overview
+
+        try:
+            with Remit.of(home.folder) as remit:
+                overview(remit, home, addresses.urls())
+        except RefusedError as error:
             complain(str(error))
         say("Remit is running. Ctrl-C stops it; starting it again goes on where it was.")
         out.file.flush()
