@@ -34,17 +34,17 @@ def test_notes_come_back(tmp_path: Path) -> None:
 
 def test_a_second_process_is_kept_out(tmp_path: Path) -> None:
     home = Home(tmp_path).make()
-    home.lock()
     code = (
         "from pathlib import Path; from remit_local.home import Home; from remit_local.errors import RefusedError\n"
-        f"try: Home(Path({str(tmp_path)!r})).lock()\nexcept RefusedError as error: print(error)"
+        f"try:\n  with Home(Path({str(tmp_path)!r})).locked(): print('in')\nexcept RefusedError as error: print(error)"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert f"already runs in {tmp_path} (process {os.getpid()})" in said
-    home.unlock()
-    following = Home(tmp_path)
-    following.lock()
-    following.unlock()
+
+    def other() -> str:
+        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+    with home.locked():
+        assert f"already runs in {tmp_path} (process {os.getpid()})" in other()
+    assert other() == "in\n"
 
 
 def test_a_folder_that_cannot_be_made_is_refused_in_one_line(tmp_path: Path) -> None:

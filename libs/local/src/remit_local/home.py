@@ -6,9 +6,11 @@ import fcntl
 import json
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from remit_local.errors import RefusedError
 
@@ -66,7 +68,6 @@ class Home:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
-        self._lock: IO[str] | None = None
 
     @property
     def postgres(self) -> Path:
@@ -100,28 +101,22 @@ class Home:
             ) from None
         return self
 
-    def lock(self) -> None:
-        """Keeps a second `remit run` out of this folder until this process ends; raises RefusedError."""
-        file = (self.folder / "lock").open("a+")
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            owner = file.read().strip() or "unknown"
-            file.close()
-            raise RefusedError(
-                f"Remit already runs in {self.folder} (process {owner}): "
-                "stop it, or choose another data folder with --data or REMIT_DATA"
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        self._lock = file
-
-    def unlock(self) -> None:
-        if self._lock:
-            self._lock.close()
-            self._lock = None
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps every other `remit run` out of this folder; raises RefusedError when there is one."""
+        with (self.folder / "lock").open("a+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                file.seek(0)
+                raise RefusedError(
+                    f"Remit already runs in {self.folder} (process {file.read().strip() or 'unknown'}): "
+                    "stop it, or choose another data folder with --data or REMIT_DATA"
+                ) from None
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
 
     def secret(self, name: str) -> str:
         """A random secret of this folder, made at first; the file has mode 0600."""

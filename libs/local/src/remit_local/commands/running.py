@@ -61,11 +61,10 @@ def run_all(
             raise RefusedError(f"{invoices} has no row that can be taken")
     folder = data_folder(given(ctx).data, default=OWN_LEDGER if invoices else data_folder(None))
     home = Home(folder).make()
-    home.lock()
-    first = home.note(KIND) is None
-    if first:
-        home.remember(KIND, {"sample": sample and ledger is None})
-    _run(home, Addresses.from_environment(host, port), processes, ledger)
+    with home.locked():
+        if home.note(KIND) is None:
+            home.remember(KIND, {"sample": sample and ledger is None})
+        _run(home, Addresses.from_environment(host, port), processes, ledger)
     say("Stopped.")
 
 

@@ -32,30 +32,40 @@ from remit_local.ledger_csv import read_ledger
 SOME_REJECTED = 3
 
 
+DAY = ["%Y-%m-%d"]
+OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the result goes.")]
+UntilOption = Annotated[
+    datetime | None,
+    typer.Option("--until", formats=DAY, metavar="DATE", help="Last day (default: the last thing due)."),
+]
+FromOption = Annotated[
+    datetime | None,
+    typer.Option("--from", formats=DAY, metavar="DATE", help="Older invoices enter then as old debt."),
+]
+PolicyOption = Annotated[
+    Path | None, typer.Option("--policy", metavar="FILE.yaml", help="A follow-up policy for every customer.")
+]
+LadderOption = Annotated[
+    str | None, typer.Option("--ladder", metavar="FILE.yaml|none", help="An escalation ladder, or none at all.")
+]
+ApproveOption = Annotated[
+    str, typer.Option("--approve", metavar="auto|never", help="Approvals: given at once, or never.")
+]
+KeepOption = Annotated[
+    Path | None, typer.Option("--keep", metavar="DIR", help="Keep databases and mailbox in this new folder.")
+]
+
+
 @app.command()
 def simulate(
     file: LedgerFile,
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the result goes.")],
-    until: Annotated[
-        datetime | None,
-        typer.Option("--until", formats=["%Y-%m-%d"], metavar="DATE", help="Last day (default: the last thing due)."),
-    ] = None,
-    first: Annotated[
-        datetime | None,
-        typer.Option("--from", formats=["%Y-%m-%d"], metavar="DATE", help="Older invoices enter then as old debt."),
-    ] = None,
-    policy: Annotated[
-        Path | None, typer.Option("--policy", metavar="FILE.yaml", help="A follow-up policy for every customer.")
-    ] = None,
-    ladder: Annotated[
-        str | None, typer.Option("--ladder", metavar="FILE.yaml|none", help="An escalation ladder, or none at all.")
-    ] = None,
-    approve: Annotated[
-        str, typer.Option("--approve", metavar="auto|never", help="Approvals: given at once, or never.")
-    ] = "auto",
-    keep: Annotated[
-        Path | None, typer.Option("--keep", metavar="DIR", help="Keep databases and mailbox in this new folder.")
-    ] = None,
+    out: OutOption,
+    until: UntilOption = None,
+    first: FromOption = None,
+    policy: PolicyOption = None,
+    ladder: LadderOption = None,
+    approve: ApproveOption = "auto",
+    keep: KeepOption = None,
     mapping: MapOption = None,
     ignore_unknown: IgnoreOption = False,
     date_format: DateOption = None,
@@ -74,6 +84,8 @@ def simulate(
     escalate, parsed = read_ladder(ladder)
     if approve not in ("auto", "never"):
         raise RefusedError(f"--approve {approve}: say auto or never")
+    if first and until and until < first:
+        raise RefusedError(f"--until lies before --from: give a day from {first:%Y-%m-%d} on")
     scenario = Scenario(
         rows=ledger.accepted,
         first=_day(first),
