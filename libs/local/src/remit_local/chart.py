@@ -41,7 +41,8 @@ svg { width: 100%; height: auto; display: block; }
 .upcoming { fill: var(--upcoming); } .due { fill: var(--due); } .overdue { fill: var(--overdue); }
 .demand { fill: var(--demand); } .paid { fill: var(--paid); } .late { fill: var(--late); } .pale { fill: var(--pale); }
 .open.stroke { fill: none; stroke: var(--open); stroke-width: 1.6; } .open.fill { fill: var(--open); opacity: .16; }
-.key { display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin: 0 5px 0 12px; }
+.legend { white-space: nowrap; margin-left: 8px; }
+.key { display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 5px; }
 """
 
 
@@ -86,11 +87,16 @@ def _plot(title: str, note: str, shapes: list[str], height: float = HEIGHT) -> s
 
 
 def _key(css: str, name: str) -> str:
-    return f'<span class="key" style="background: var(--{css})"></span>{escape(name)}'
+    square = f'<span class="key" style="background: var(--{css})"></span>'
+    return f' <span class="legend">{square}{escape(name)}</span>'
 
 
 def _row_height(steps: tuple[StepFigures, ...]) -> float:
     return min(46.0, (HEIGHT - TOP - BOTTOM) / max(len(steps), 1))
+
+
+def _bars_height(steps: tuple[StepFigures, ...]) -> float:
+    return TOP + len(steps) * _row_height(steps) + BOTTOM
 
 
 def _messages(figures: Figures) -> str:
@@ -107,7 +113,7 @@ def _messages(figures: Figures) -> str:
         shapes.append(text(NAMES - 8, y + height * 0.62, step.step, anchor="end"))
         shapes.append(rect(NAMES, y + 3, step.messages * unit, height - 6, step.stage, tip))
         shapes.append(text(NAMES + step.messages * unit + 5, y + height * 0.62, f"{step.messages:,}", css="s"))
-    return _plot("Messages per step", note, shapes)
+    return _plot("Messages per step", note, shapes, _bars_height(figures.steps))
 
 
 def _paid_after(figures: Figures) -> str:
@@ -127,7 +133,7 @@ def _paid_after(figures: Figures) -> str:
         shapes.append(rect(NAMES, y + 3, first * width, height - 6, "paid", tip))
         shapes.append(rect(NAMES + first * width, y + 3, later * width, height - 6, "pale", tip))
         shapes.append(text(NAMES + (first + later) * width + 5, y + height * 0.62, f"{first:.0%}", css="s"))
-    return _plot("Share paid after each step", note, shapes)
+    return _plot("Share paid after each step", note, shapes, _bars_height(figures.steps))
 
 
 def _grid(scale: list[float], unit: float, length: float, label: object) -> list[str]:
