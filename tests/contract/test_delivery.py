@@ -9,11 +9,11 @@ from uuid import uuid4
 
 import pytest
 from remit_testing.delivery import DeliveryDatabase, FaultyBus, SettableClock, event, number_of, writing
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from remit_events.bus import Bus, BusError, Received, open_bus
 from remit_events.consumer import Consumer
 from remit_events.relay import Relay
+from remit_events.session import Session
 
 TOPIC = "remit.notifications.v1"
 
@@ -63,7 +63,7 @@ async def test_one_effect_each_while_relays_die_and_members_come_and_go(
             await asyncio.sleep(0.01)
         await task.close()
 
-    async def handle(session: AsyncSession, batch: Sequence[Received]) -> None:
+    async def handle(session: Session, batch: Sequence[Received]) -> None:
         await writing("c")(session, batch)
         if chance.random() < 0.1:
             raise ConnectionResetError("the database went away")
@@ -108,7 +108,7 @@ async def test_poison_on_the_way_of_others(process: Callable[[], Bus], delivery_
     database, bus, clock = delivery_database, process(), SettableClock()
     bad, *good = (uuid4() for _ in range(8))
 
-    async def handle(session: AsyncSession, batch: Sequence[Received]) -> None:
+    async def handle(session: Session, batch: Sequence[Received]) -> None:
         await writing("c")(session, batch)
         if any(r.message.partition_key == str(bad) and number_of(r) == 3 for r in batch):
             raise ValueError("not this one")

@@ -31,7 +31,7 @@ def exporter() -> Iterator[InMemorySpanExporter]:
     """Every span that ends in this process."""
     exporter = InMemorySpanExporter()
     processor = SimpleSpanProcessor(exporter)
-    telemetry.configure("tests").add_span_processor(processor)
+    telemetry.configure("tests", record=True).add_span_processor(processor)
     yield exporter
     processor.shutdown()
 

@@ -26,7 +26,6 @@ from remit_testing.delivery import (
 )
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.ext.asyncio import AsyncSession
 from uuid6 import uuid7
 
 from remit_events import consumer as consumer_module
@@ -35,6 +34,7 @@ from remit_events.bus import FencedError, Received, Record
 from remit_events.consumer import Consumer
 from remit_events.outbox import emit
 from remit_events.relay import Relay
+from remit_events.session import Session
 
 TOPIC = "remit.notifications.v1"
 LETTERS = "SELECT key, status, error, event_id FROM dead_letter ORDER BY id"
@@ -61,7 +61,7 @@ def picky(refused: set[int]) -> consumer_module.Handler:
     """A handler that fails on these numbers, after it has written their effect."""
     write = writing("c")
 
-    async def handle(session: AsyncSession, batch: Sequence[Received]) -> None:
+    async def handle(session: Session, batch: Sequence[Received]) -> None:
         await write(session, batch)
         for received in batch:
             if number_of(received) in refused:
@@ -90,7 +90,7 @@ async def test_a_batch_is_one_transaction_in_order(database: DeliveryDatabase, b
     sizes: list[int] = []
     write = writing("c")
 
-    async def handle(session: AsyncSession, batch: Sequence[Received]) -> None:
+    async def handle(session: Session, batch: Sequence[Received]) -> None:
         sizes.append(len(batch))
         await write(session, batch)
 
@@ -111,7 +111,7 @@ async def test_two_consumers_of_one_database_have_an_inbox_each(database: Delive
 async def test_what_a_handler_emits_leaves_with_its_transaction(database: DeliveryDatabase, bus: FaultyBus) -> None:
     customer = uuid4()
 
-    async def handle(session: AsyncSession, batch: Sequence[Received]) -> None:
+    async def handle(session: Session, batch: Sequence[Received]) -> None:
         await emit(session, [event(customer, 10 * number_of(received)) for received in batch], now=NOW)
         if any(number_of(received) == 2 for received in batch):
             raise ValueError("no")
@@ -145,7 +145,7 @@ def picky_for(customer: UUID, refused: set[int]) -> consumer_module.Handler:
     """A handler that fails on these numbers of one customer, after it has written their effect."""
     write = writing("c")
 
-    async def handle(session: AsyncSession, batch: Sequence[Received]) -> None:
+    async def handle(session: Session, batch: Sequence[Received]) -> None:
         await write(session, batch)
         for received in batch:
             if number_of(received) in refused and received.message.partition_key == str(customer):
@@ -215,7 +215,7 @@ async def test_infrastructure_is_waited_out(
     down = True
     write = writing("c")
 
-    async def handle(session: AsyncSession, batch: Sequence[Received]) -> None:
+    async def handle(session: Session, batch: Sequence[Received]) -> None:
         await write(session, batch)
         if down:
             raise failure()
@@ -238,7 +238,7 @@ async def test_the_database_session_is_killed_under_the_handler(database: Delive
     attempts = 0
     write = writing("c")
 
-    async def handle(session: AsyncSession, batch: Sequence[Received]) -> None:
+    async def handle(session: Session, batch: Sequence[Received]) -> None:
         nonlocal attempts
         attempts += 1
         if attempts == 1:
@@ -289,7 +289,7 @@ async def test_one_trace_joins_request_outbox_bus_and_consumer(
 ) -> None:
     seen: list[int] = []
 
-    async def handle(session: AsyncSession, batch: Sequence[Received]) -> None:
+    async def handle(session: Session, batch: Sequence[Received]) -> None:
         seen.append(trace.get_current_span().get_span_context().trace_id)
         await emit(session, [event(uuid4(), 100)], now=NOW)
 

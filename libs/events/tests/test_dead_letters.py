@@ -8,12 +8,12 @@ from uuid import uuid4
 
 import pytest
 from remit_testing.delivery import NOW, DeliveryDatabase, FaultyBus, SettableClock, number_of, record, writing
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from remit_events import dead_letters
 from remit_events.bus import Received, Record
 from remit_events.consumer import Consumer
 from remit_events.dead_letters import DeadLetterError
+from remit_events.session import Session
 
 TOPIC = "remit.notifications.v1"
 KEY = uuid4()
@@ -27,7 +27,7 @@ class Desk:
         self.refused: set[int] = set()
         self.consumer = Consumer("c", database, bus, [TOPIC], self.handle, self.clock)
 
-    async def handle(self, session: AsyncSession, batch: Sequence[Received]) -> None:
+    async def handle(self, session: Session, batch: Sequence[Received]) -> None:
         await writing("c")(session, batch)
         if bad := {number_of(received) for received in batch} & self.refused:
             raise ValueError(f"refused {min(bad)}")

@@ -78,7 +78,7 @@ async def test_an_unexpected_exception_shows_nothing_of_the_inside(client, capsy
 
 async def test_a_get_cannot_write(sample, client):
     before = await sample.things()
-    problem(await client.get("/v1/things/writing"), "internal-error", 500)
+    problem(await client.get("/v1/things/writing"), "database-unavailable", 503)
     assert await sample.things() == before
 
 

@@ -22,7 +22,7 @@ THING = {"name": CANARY, "amount_minor": 1}
 @pytest.fixture(scope="module")
 def exporter():
     made = InMemorySpanExporter()
-    telemetry.configure("tests").add_span_processor(SimpleSpanProcessor(made))
+    telemetry.configure("tests", record=True).add_span_processor(SimpleSpanProcessor(made))
     return made
 
 

@@ -14,7 +14,7 @@ TRACE, SPAN = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
 
 
 async def test_a_hand_over_continues_the_trace_of_its_event(world: World) -> None:
-    telemetry.configure("notifier-svc", None)
+    telemetry.configure("notifier-svc", record=True)
     provider = trace.get_tracer_provider()
     assert isinstance(provider, TracerProvider)
     exporter = InMemorySpanExporter()

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 from datetime import date
 
+import asyncpg
 import pytest
 from remit_testing.scheduler_world import World
 from sqlalchemy import event, text
-from sqlalchemy.exc import IntegrityError
 
 from remit_events.schedule import FollowUpExhausted, PaymentDue, TouchDeferred, TouchSuppressed
 from remit_events.state import Channel
+from remit_service.bulk import insert_rows, new_id
 from scheduler_svc import tables as t
-from scheduler_svc.bulk import insert_rows, new_id
 from scheduler_svc.policies import PolicyCache
 from scheduler_svc.sweep import SET_ASIDE, Sweep
 
@@ -192,7 +192,7 @@ async def test_the_database_refuses_a_second_final_row(world: World) -> None:
         "invoice_id": invoice.id, "invoice_number": "R1", "step": "courtesy", "outcome": "skipped", "rule": "catch-up",
         "inputs": {}, "policy_key": "business", "policy_version": 1, "final": True,
     }  # fmt: skip
-    with pytest.raises(IntegrityError, match="decision_one_final"):
+    with pytest.raises(asyncpg.UniqueViolationError, match="decision_one_final"):
         async with world.service.db.transaction() as session:
             await insert_rows(session, t.decision, [{"id": new_id()} | row, {"id": new_id()} | row])
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from uuid6 import uuid7
 
 from remit_events.bus import Bus, BusError, Delivered, Received, Record
@@ -19,6 +19,7 @@ from remit_events.escalations import EscalationResolved
 from remit_events.notifications import ReplyReceived
 from remit_events.outbox import emit
 from remit_events.postgres_bus import PostgresBus
+from remit_events.session import Session, transaction
 from remit_events.state import Channel
 from remit_events.tables import metadata
 from remit_testing.fixtures import MakeDatabase
@@ -68,7 +69,7 @@ class DeliveryDatabase:
     """A database with the delivery tables and one table `effect(event_id, key, number)` for handlers to write."""
 
     def __init__(self, url: str) -> None:
-        self.engine: AsyncEngine = create_async_engine(url, pool_size=10, max_overflow=10)
+        self.engine: AsyncEngine = create_async_engine(url, isolation_level="AUTOCOMMIT", pool_size=10, max_overflow=10)
         self.wakes: list[Callable[[], None]] = []
 
     async def create(self) -> None:
@@ -79,13 +80,12 @@ class DeliveryDatabase:
             await connection.execute(text("TRUNCATE outbox, inbox, dead_letter, effect RESTART IDENTITY"))
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
-        async with AsyncSession(self.engine, expire_on_commit=False) as session:
-            async with session.begin():
-                yield session
-            if session.info.pop("emitted", False):
-                for wake in self.wakes:
-                    wake()
+    async def transaction(self) -> AsyncIterator[Session]:
+        async with transaction(self.engine) as session:
+            yield session
+        if session.info.pop("emitted", False):
+            for wake in self.wakes:
+                wake()
 
     async def rows(self, statement: str, **values: Any) -> list[Any]:
         async with self.transaction() as session:
@@ -131,10 +131,10 @@ def record(customer: UUID, number: int, *, event_id: UUID | None = None) -> Reco
     return Record.of(sent.topic, message)
 
 
-def writing(consumer: str) -> Callable[[AsyncSession, Sequence[Received]], Awaitable[None]]:
+def writing(consumer: str) -> Callable[[Session, Sequence[Received]], Awaitable[None]]:
     """A handler that writes one effect per event."""
 
-    async def handle(session: AsyncSession, batch: Sequence[Received]) -> None:
+    async def handle(session: Session, batch: Sequence[Received]) -> None:
         for received in batch:
             await session.execute(
                 text("INSERT INTO effect (consumer, event_id, key, number) VALUES (:consumer, :id, :key, :number)"),

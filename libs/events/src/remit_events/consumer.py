@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from remit_events import dead_letters, faults, inbox
 from remit_events.bus import Bus, BusError, Delivered, FencedError, Received
@@ -22,9 +21,10 @@ from remit_events.delivery_metrics import DEAD_LETTERS, HANDLED, LAG
 from remit_events.failures import is_infrastructure
 from remit_events.parsing import UnreadableError, describe, parse
 from remit_events.ports import Clock, Database
+from remit_events.session import Session
 from remit_events.tracing import consuming
 
-Handler = Callable[[AsyncSession, Sequence[Received]], Awaitable[None]]
+Handler = Callable[[Session, Sequence[Received]], Awaitable[None]]
 
 # After so many batches run() returns, so that its loop can look whether it is to stop.
 ROUNDS = 20
@@ -164,7 +164,7 @@ class Consumer:
                 faults.point(self._service, faults.BEFORE_COMMIT)
         self._count(batch, len(offered), len(fresh))
 
-    async def _put_aside(self, session: AsyncSession, letters: Sequence[Aside]) -> None:
+    async def _put_aside(self, session: Session, letters: Sequence[Aside]) -> None:
         if not letters:
             return
         await dead_letters.put_aside(session, self.name, letters, self._clock.now())
@@ -201,7 +201,7 @@ class Consumer:
                 await dead_letters.failed(session, letter, describe(error), self._clock.now())
         return letter is not None
 
-    async def _retry(self, session: AsyncSession, letter: DeadLetter) -> None:
+    async def _retry(self, session: Session, letter: DeadLetter) -> None:
         received = parse(letter.record)
         if isinstance(received, str):
             raise UnreadableError(received)

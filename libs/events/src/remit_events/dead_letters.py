@@ -14,9 +14,9 @@ from uuid import UUID
 
 from sqlalchemy import Row, and_, cast, exists, func, or_, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from remit_events.bus import Delivered
+from remit_events.session import Session
 from remit_events.tables import UNRESOLVED, dead_letter
 
 ERROR_LENGTH = 4_000
@@ -45,7 +45,7 @@ class DeadLetterError(Exception):
 
 
 async def list_letters(
-    session: AsyncSession,
+    session: Session,
     *,
     consumer: str | None = None,
     statuses: Sequence[str] = UNRESOLVED,
@@ -62,14 +62,14 @@ async def list_letters(
     return [_letter(row) for row in await session.execute(query.order_by(dead_letter.c.id).limit(limit))]
 
 
-async def show(session: AsyncSession, letter_id: int) -> DeadLetter | None:
+async def show(session: Session, letter_id: int) -> DeadLetter | None:
     """One letter with its record, None when there is none of that id."""
     row = (await session.execute(select(dead_letter).where(dead_letter.c.id == letter_id))).one_or_none()
     return _letter(row) if row else None
 
 
 async def replay(
-    session: AsyncSession,
+    session: Session,
     ids: Sequence[int],
     *,
     by: str,
@@ -94,9 +94,7 @@ async def replay(
     return letters
 
 
-async def discard(
-    session: AsyncSession, ids: Sequence[int], *, reason: str, by: str, now: datetime
-) -> list[DeadLetter]:
+async def discard(session: Session, ids: Sequence[int], *, reason: str, by: str, now: datetime) -> list[DeadLetter]:
     """Gives these up for good; what waited behind them goes on. Raises DeadLetterError without a reason."""
     if not reason.strip():
         raise DeadLetterError("reason: say why the event may be dropped")
@@ -108,7 +106,7 @@ async def discard(
 
 
 async def put_aside(
-    session: AsyncSession, consumer: str, letters: Sequence[tuple[Delivered, str, str]], now: datetime
+    session: Session, consumer: str, letters: Sequence[tuple[Delivered, str, str]], now: datetime
 ) -> None:
     """Stores (record, status, error) in order; a record that is there already stays as it is."""
     rows = [
@@ -133,7 +131,7 @@ async def put_aside(
     await session.execute(insert(dead_letter).on_conflict_do_nothing(constraint="dead_letter_position_key"), rows)
 
 
-async def next_ready(session: AsyncSession, consumer: str, now: datetime) -> DeadLetter | None:
+async def next_ready(session: Session, consumer: str, now: datetime) -> DeadLetter | None:
     """The oldest letter whose turn it is, locked: asked for again, or parked with nothing left before it."""
     ahead = dead_letter.alias("ahead")
     waits = exists().where(
@@ -155,18 +153,18 @@ async def next_ready(session: AsyncSession, consumer: str, now: datetime) -> Dea
     return _letter(row) if row else None
 
 
-async def any_unresolved(session: AsyncSession, consumer: str) -> bool:
+async def any_unresolved(session: Session, consumer: str) -> bool:
     query = select(exists().where(dead_letter.c.consumer == consumer, dead_letter.c.status.in_(UNRESOLVED)))
     return bool(await session.scalar(query))
 
 
-async def succeeded(session: AsyncSession, letter: DeadLetter, now: datetime) -> None:
+async def succeeded(session: Session, letter: DeadLetter, now: datetime) -> None:
     """The event took effect, or had done so before."""
     entry = _entry(now, letter.consumer, "handled", "")
     await _change(session, letter.id, entry, status="replayed", resolved_at=now)
 
 
-async def failed(session: AsyncSession, letter: DeadLetter, error: str, now: datetime) -> None:
+async def failed(session: Session, letter: DeadLetter, error: str, now: datetime) -> None:
     """It failed again: back before a person, the others of its key still behind it."""
     entry = _entry(now, letter.consumer, "failed", "")
     error = error.replace("\0", "")[:ERROR_LENGTH]
@@ -175,7 +173,7 @@ async def failed(session: AsyncSession, letter: DeadLetter, error: str, now: dat
     )
 
 
-async def _chosen(session: AsyncSession, ids: Sequence[int], *, refused: str) -> list[DeadLetter]:
+async def _chosen(session: Session, ids: Sequence[int], *, refused: str) -> list[DeadLetter]:
     query = select(dead_letter).where(dead_letter.c.id.in_(ids)).order_by(dead_letter.c.id).with_for_update()
     letters = [_letter(row) for row in await session.execute(query)]
     if missing := sorted(set(ids) - {letter.id for letter in letters}):
@@ -186,7 +184,7 @@ async def _chosen(session: AsyncSession, ids: Sequence[int], *, refused: str) ->
     return letters
 
 
-async def _change(session: AsyncSession, letter_id: int, entry: dict[str, Any], **values: Any) -> None:
+async def _change(session: Session, letter_id: int, entry: dict[str, Any], **values: Any) -> None:
     history = dead_letter.c.history.op("||")(cast([entry], JSONB))
     await session.execute(update(dead_letter).where(dead_letter.c.id == letter_id).values(history=history, **values))
 

@@ -21,6 +21,11 @@ def is_infrastructure(error: BaseException) -> bool:
     return any(_is_infrastructure(cause) for cause in _causes(error))
 
 
+def sqlstate(error: BaseException) -> str:
+    """The SQLSTATE an error of the database carries, itself or as its cause; empty without one."""
+    return next((str(state) for cause in _causes(error) if (state := getattr(cause, "sqlstate", None))), "")
+
+
 def _is_infrastructure(error: BaseException) -> bool:
     if isinstance(error, OSError | TimeoutError | PoolTimeoutError | BusError):
         return True
@@ -29,6 +34,8 @@ def _is_infrastructure(error: BaseException) -> bool:
     # asyncpg's client-side errors: a wrong argument is a ValueError too, the rest is the connection's state.
     if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
         return not isinstance(error, ValueError)
+    if isinstance(error, asyncpg.InvalidCachedStatementError):  # a migration changed the table: prepared anew next time
+        return True
     state = getattr(error, "sqlstate", None) or ""
     return state[:2] in STATE_CLASSES or state in STATES
 

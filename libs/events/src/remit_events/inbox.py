@@ -8,7 +8,8 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
+
+from remit_events.session import Session
 
 # One round trip: the keys that wait behind a dead letter, and of the other events those not had before.
 _RECORD = text("""
@@ -45,7 +46,7 @@ class Filtered:
 
 
 async def record(
-    session: AsyncSession, consumer: str, events: Sequence[tuple[UUID, str]], keys: Sequence[str], now: datetime
+    session: Session, consumer: str, events: Sequence[tuple[UUID, str]], keys: Sequence[str], now: datetime
 ) -> Filtered:
     """Records the (id, key) pairs as had, but for blocked keys; `keys` are all keys to look up as blocked."""
     rows = await session.execute(

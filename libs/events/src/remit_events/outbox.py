@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
 from uuid6 import uuid7
 
 from remit_events.bus import Record
 from remit_events.envelope import Event, Message
+from remit_events.session import Session
 from remit_events.tracing import traceparent
 
 _INSERT = text("""
@@ -25,7 +25,7 @@ ORDER BY n
 """)
 
 
-async def emit(session: AsyncSession, events: Sequence[Event], *, now: datetime) -> None:
+async def emit(session: Session, events: Sequence[Event], *, now: datetime) -> None:
     """Stores `events` in the session's transaction; their order is the order they are published in per key.
 
     The caller has locked the customers' rows in id order before, so that ids follow the order of the facts.

@@ -8,8 +8,8 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from remit_events.session import Session
 from remit_events.tables import outbox
 
 _PARKED = (outbox.c.published_at.is_(None), outbox.c.refused_at.is_not(None))
@@ -28,7 +28,7 @@ class ParkedEvent:
     refused_at: datetime
 
 
-async def list_parked(session: AsyncSession, *, key: str | None = None, limit: int = 100) -> list[ParkedEvent]:
+async def list_parked(session: Session, *, key: str | None = None, limit: int = 100) -> list[ParkedEvent]:
     """In the order they were to be published."""
     columns = (getattr(outbox.c, name) for name in ParkedEvent.__dataclass_fields__)
     query = select(*columns).where(*_PARKED).order_by(outbox.c.id).limit(limit)
@@ -37,7 +37,7 @@ async def list_parked(session: AsyncSession, *, key: str | None = None, limit: i
     return [ParkedEvent(*row) for row in await session.execute(query)]
 
 
-async def retry_parked(session: AsyncSession, key: str) -> int:
+async def retry_parked(session: Session, key: str) -> int:
     """Hands all parked events of a key to the relay again, in their order; gives how many.
 
     Sets `session.info["emitted"]`, so that the relay is woken after the commit.
@@ -48,7 +48,7 @@ async def retry_parked(session: AsyncSession, key: str) -> int:
     return len(done.all())
 
 
-async def drop_parked(session: AsyncSession, event_ids: Sequence[UUID], *, by: str, reason: str, now: datetime) -> int:
+async def drop_parked(session: Session, event_ids: Sequence[UUID], *, by: str, reason: str, now: datetime) -> int:
     """Gives these events up: they count as published and never will be; gives how many.
 
     The rest of their keys stays parked until retry_parked(). Raises ValueError without a reason.

@@ -7,7 +7,9 @@ from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from remit_events.session import Session
 
 
 class Clock(Protocol):
@@ -24,6 +26,6 @@ class Database(Protocol):
     engine: AsyncEngine
     wakes: list[Callable[[], None]]
 
-    def transaction(self) -> AbstractAsyncContextManager[AsyncSession]:
+    def transaction(self) -> AbstractAsyncContextManager[Session]:
         """Commits when the block ends, rolls back when it raises."""
         ...

@@ -17,7 +17,11 @@ ROWS = 5_000
 INTERVAL_SECONDS = 3_600
 
 _INBOX = text("""
-DELETE FROM inbox WHERE ctid = ANY(ARRAY(SELECT ctid FROM inbox WHERE recorded_at < :before LIMIT :rows))
+WITH gone AS (
+    DELETE FROM inbox WHERE ctid = ANY(ARRAY(SELECT ctid FROM inbox WHERE recorded_at < :before LIMIT :rows))
+    RETURNING 1
+)
+SELECT count(*) FROM gone
 """)
 
 # In pages from the oldest id on, for there is no index by time.
@@ -63,8 +67,7 @@ async def prune_inbox(database: Database, *, before: datetime) -> int:
     pruned, gone = 0, ROWS
     while gone == ROWS:
         async with database.transaction() as session:
-            done = await session.execute(_INBOX, {"before": before, "rows": ROWS})
-        gone = int(getattr(done, "rowcount", 0))
+            gone = await session.scalar(_INBOX, {"before": before, "rows": ROWS})
         pruned += gone
     return pruned
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from opentelemetry import trace
-from opentelemetry.trace import Link, SpanKind
+from opentelemetry.trace import Link, Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 _PROPAGATOR = TraceContextTextMapPropagator()
@@ -19,6 +19,23 @@ def traceparent() -> str | None:
     if not span.is_valid:
         return None
     return f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}"
+
+
+def statement_span(sql: str) -> Span | None:
+    """A span, begun, for a statement whose text holds only placeholders for values; None outside of a trace."""
+    if not trace.get_current_span().is_recording():
+        return None
+    span = _TRACER.start_span(sql.split(None, 1)[0].upper(), kind=SpanKind.CLIENT)
+    span.set_attribute("db.system.name", "postgresql")
+    span.set_attribute("db.query.text", sql[:2000])
+    return span
+
+
+def statement_failed(span: Span | None, error: BaseException) -> None:
+    """Ends the span of a statement that raised."""
+    if span is not None:
+        span.set_status(StatusCode.ERROR, type(error).__name__)
+        span.end()
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from remit_local.installation import EVENTS_DATABASE, LOCAL_DATABASE, Installati
 from remit_local.postgres import EmbeddedPostgres
 from remit_service.clock import Clock
 from remit_service.migrations import run_migrations
-from remit_service.peers import peer_client
+from remit_service.peers import InProcessTransport, peer_client
 from remit_service.service import Service, Task
 
 UNPUBLISHED = text("SELECT count(*) FROM outbox WHERE published_at IS NULL")
@@ -118,7 +118,7 @@ class System:
     def client(self, name: str, headers: dict[str, str]) -> httpx.AsyncClient:
         """A client of one service in this process."""
         return httpx.AsyncClient(
-            transport=httpx.ASGITransport(self._app(name)), base_url=f"http://{name}", headers=headers, timeout=120
+            transport=InProcessTransport(self._app(name)), base_url=f"http://{name}", headers=headers, timeout=120
         )
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -155,7 +155,7 @@ class System:
         settings = self.installation.settings(caller)
 
         def peer(name: str) -> httpx.AsyncClient:
-            return peer_client(name, f"http://{name}", settings, transport=httpx.ASGITransport(self._app(name)))
+            return peer_client(name, f"http://{name}", settings, transport=InProcessTransport(self._app(name)))
 
         return peer
 

@@ -21,8 +21,8 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from remit_events.session import Session
 from remit_service.auth import Caller, InternalDep, require, require_internal
 from remit_service.bodies import Body
 from remit_service.faults import field_errors
@@ -56,8 +56,8 @@ __all__ = [
 ]
 
 
-async def _session(request: Request) -> AsyncSession:
-    session: AsyncSession = request.state.session
+async def _session(request: Request) -> Session:
+    session: Session = request.state.session
     return session
 
 
@@ -69,7 +69,7 @@ async def _shared(request: Request) -> Shared:
     return shared(request)
 
 
-SessionDep = Annotated[AsyncSession, Depends(_session)]
+SessionDep = Annotated[Session, Depends(_session)]
 Now = Annotated[datetime, Depends(_now)]
 SharedDep = Annotated[Shared, Depends(_shared)]
 

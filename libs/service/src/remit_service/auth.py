@@ -11,8 +11,8 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 from sqlalchemy import bindparam, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from remit_events.session import Session
 from remit_service.problems import Problem
 from remit_service.shared import shared
 from remit_service.tables import api_key
@@ -76,7 +76,7 @@ async def _authenticate(request: Request) -> Caller:
     if compare_digest(given, expected):
         return _service_caller(request)
     # A bearer that is no key of ours would be read as an OIDC JWT here, once issuers can be configured.
-    session: AsyncSession = request.state.session
+    session: Session = request.state.session
     found = (await session.execute(_LOOK_UP, {"given": key_hash(token)})).one_or_none()
     if found is None or found.revoked:
         raise _unauthenticated("This API key is unknown or revoked; `remit key list` shows yours, `create` makes one.")

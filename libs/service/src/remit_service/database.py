@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from pydantic_core import from_json, to_json
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from remit_events.session import READING, Session, transaction
+
+# How many prepared statements a connection keeps; a service has about a hundred.
+STATEMENTS = 500
 
 
 class Database:
@@ -24,6 +29,7 @@ class Database:
         self.wakes: list[Callable[[], None]] = []
         self.engine: AsyncEngine = create_async_engine(
             url,
+            isolation_level="AUTOCOMMIT",  # sessions begin and end their transactions themselves
             pool_size=pool_size,
             max_overflow=overflow,
             pool_timeout=10,
@@ -34,6 +40,7 @@ class Database:
             json_deserializer=from_json,
             connect_args={
                 "timeout": 5,
+                "statement_cache_size": STATEMENTS,
                 "server_settings": {
                     "application_name": name,
                     "statement_timeout": str(round(statement_timeout * 1000)),
@@ -42,25 +49,22 @@ class Database:
                 },
             },
         )
-        self._writing = async_sessionmaker(self.engine, expire_on_commit=False)
-        # One snapshot for all statements of a read, and a write in it fails: a GET never changes anything.
-        snapshot = self.engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
-        self._reading = async_sessionmaker(snapshot, expire_on_commit=False, autoflush=False)
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
+    async def transaction(self) -> AsyncIterator[Session]:
         """One transaction: committed when the block ends, rolled back when it raises."""
-        async with self._writing() as session:
-            async with session.begin():
-                yield session
-            if session.info.pop("emitted", False):
-                self.wake()
-
-    @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncSession]:
-        """One read-only snapshot; `await session.rollback()` in it gives the connection back while waiting."""
-        async with self._reading() as session:
+        async with transaction(self.engine) as session:
             yield session
+        if session.info.pop("emitted", False):
+            self.wake()
+
+    def reading(self) -> AbstractAsyncContextManager[Session]:
+        """One read-only snapshot; `await session.rollback()` in it gives the connection back while waiting."""
+        return transaction(self.engine, READING)
+
+    def single(self) -> AbstractAsyncContextManager[Session]:
+        """No transaction: every statement stands by itself, which saves one its BEGIN and COMMIT."""
+        return transaction(self.engine, None)
 
     def wake(self) -> None:
         """Tells whoever publishes that there is something to publish."""

@@ -7,10 +7,10 @@ from typing import Any
 
 import structlog
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 
+from remit_events.failures import is_infrastructure, sqlstate
 from remit_service.logs import describe
 from remit_service.problems import FieldError, Problem, invalid_fields
 
@@ -45,15 +45,15 @@ def problem_of(error: Exception) -> Problem:
     """The problem an unexpected exception is answered with."""
     if isinstance(error, Problem):
         return error
-    state = str(getattr(getattr(error, "orig", None), "sqlstate", None) or "")
+    state = sqlstate(error)
     if state in _RETRYABLE:
         return _unavailable("try-again", "Other requests were changing the same things. Send the request again.")
     if state == "57014":
         return _unavailable("timeout", "The database took too long. Ask for less at once, or try again later.")
-    if isinstance(error, DBAPIError) and (state.startswith("22") or _is_data_error(error)):
+    if state.startswith("22"):
         detail = "A value cannot be stored: a number is out of range or a text holds a forbidden character."
         return Problem("value-not-storable", 422, "Value not storable", detail)
-    if isinstance(error, PoolTimeout | OperationalError | InterfaceError | ConnectionError) or _disconnected(error):
+    if isinstance(error, OperationalError | InterfaceError) or is_infrastructure(error):
         return _unavailable("database-unavailable", "The database cannot be reached just now. Try again shortly.")
     return internal()
 
@@ -69,15 +69,6 @@ def report(error: BaseException, service: str, method: str, route: str) -> None:
 
 def _unavailable(slug: str, detail: str) -> Problem:
     return Problem(slug, 503, "Not available just now", detail, headers={"Retry-After": "1"})
-
-
-def _is_data_error(error: DBAPIError) -> bool:
-    cause = error.orig.__cause__ if error.orig is not None else None
-    return any("DataError" in kind.__name__ for kind in type(cause).__mro__) if cause is not None else False
-
-
-def _disconnected(error: Exception) -> bool:
-    return isinstance(error, DBAPIError) and error.connection_invalidated
 
 
 def of_http(error: HTTPException) -> Problem:

@@ -10,9 +10,9 @@ from uuid import UUID
 
 from fastapi import Request
 from sqlalchemy import BigInteger, bindparam, delete, func, insert, select
-from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
+from remit_events.session import Session
 from remit_service.clock import Clock
 from remit_service.database import Database
 from remit_service.metrics import REPLAYED
@@ -60,7 +60,7 @@ async def attempt_of(request: Request, seller_id: UUID, route: str) -> Attempt:
     return Attempt(seller_id, f"{request.method} {route}", key, seen.digest())
 
 
-async def earlier_answer(session: AsyncSession, attempt: Attempt, service: str) -> Response | None:
+async def earlier_answer(session: Session, attempt: Attempt, service: str) -> Response | None:
     """The stored answer, or None when this request is the first: then its key is locked until the commit.
 
     Raises 409 while another request with the key runs, 422 when the key was used for another request.
@@ -80,7 +80,7 @@ async def earlier_answer(session: AsyncSession, attempt: Attempt, service: str) 
     return Response(found.body, found.status, found.headers | {"Idempotency-Replayed": "true"})
 
 
-async def keep_answer(session: AsyncSession, attempt: Attempt, response: Response, now: datetime) -> None:
+async def keep_answer(session: Session, attempt: Attempt, response: Response, now: datetime) -> None:
     """Stores a 2xx answer; others may be tried again."""
     if not 200 <= response.status_code < 300:
         return
@@ -98,11 +98,11 @@ async def keep_answer(session: AsyncSession, attempt: Attempt, response: Respons
     await session.execute(insert(idempotency), values)
 
 
-async def replayed(request: Request, session: AsyncSession, attempt: Attempt) -> Response | None:
+async def replayed(request: Request, session: Session, attempt: Attempt) -> Response | None:
     return await earlier_answer(session, attempt, shared(request).name)
 
 
-async def purge(session: AsyncSession, now: datetime) -> int:
+async def purge(session: Session, now: datetime) -> int:
     """Deletes answers older than 7 days; gives how many."""
     gone: Any = await session.execute(delete(idempotency).where(idempotency.c.created_at < now - KEPT))
     return int(gone.rowcount)

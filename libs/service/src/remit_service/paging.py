@@ -15,8 +15,8 @@ from fastapi import Depends, Query
 from pydantic import BaseModel, Field
 from pydantic_core import to_json
 from sqlalchemy import ColumnElement, Row, Select, tuple_
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from remit_events.session import Session
 from remit_service.problems import invalid
 
 LARGEST_PAGE = 200
@@ -43,7 +43,7 @@ PageDep = Annotated[Page, Depends()]
 
 
 async def paginate(
-    session: AsyncSession, statement: Select[Any], page: Page, *order: ColumnElement[Any], descending: bool = False
+    session: Session, statement: Select[Any], page: Page, *order: ColumnElement[Any], descending: bool = False
 ) -> tuple[Sequence[Row[Any]], str | None]:
     """One page of `statement` in the order of columns that are selected and together unique; and the next cursor."""
     if page.cursor is not None:

@@ -10,10 +10,10 @@ from fastapi.dependencies.models import Dependant
 from fastapi.exceptions import RequestValidationError
 from fastapi.params import Form
 from fastapi.routing import APIRoute
-from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
+from remit_events.session import Session
 from remit_service import idempotency
 from remit_service.auth import Caller, authenticate
 from remit_service.faults import problem_of, report
@@ -72,7 +72,7 @@ class TransactionalRoute(APIRoute):
 
 async def _answer(
     request: Request,
-    session: AsyncSession,
+    session: Session,
     endpoint: Callable[[Request], Awaitable[Response]],
     route: str,
     scopes: tuple[tuple[str, ...], ...],

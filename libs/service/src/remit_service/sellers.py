@@ -8,9 +8,9 @@ from uuid import UUID
 
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from remit_events.invoices import SellerChanged
+from remit_events.session import Session
 from remit_events.state import SellerState
 from remit_service.problems import not_found
 from remit_service.tables import api_key, seller
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from remit_events.bus import Received
 
 
-async def apply_seller_events(session: AsyncSession, received: Sequence[Received]) -> None:
+async def apply_seller_events(session: Session, received: Sequence[Received]) -> None:
     """Folds the SellerChanged among `received`; anything else in the batch is left to others."""
     newest: dict[UUID, SellerState] = {}
     for one in received:
@@ -31,7 +31,7 @@ async def apply_seller_events(session: AsyncSession, received: Sequence[Received
         await save_seller(session, state)
 
 
-async def save_seller(session: AsyncSession, state: SellerState) -> bool:
+async def save_seller(session: Session, state: SellerState) -> bool:
     """Keeps `state` with its keys unless a newer one is there; False when it was not newer."""
     new = insert(seller).values(id=state.id, snapshot=state.model_dump(mode="json"), version=state.version)
     upsert = new.on_conflict_do_update(
@@ -48,12 +48,12 @@ async def save_seller(session: AsyncSession, state: SellerState) -> bool:
     return True
 
 
-async def find_seller(session: AsyncSession, seller_id: UUID) -> SellerState | None:
+async def find_seller(session: Session, seller_id: UUID) -> SellerState | None:
     snapshot = await session.scalar(select(seller.c.snapshot).where(seller.c.id == seller_id))
     return None if snapshot is None else SellerState.model_validate(snapshot)
 
 
-async def get_seller(session: AsyncSession, seller_id: UUID) -> SellerState:
+async def get_seller(session: Session, seller_id: UUID) -> SellerState:
     """Raises a 404 problem when there is none."""
     found = await find_seller(session, seller_id)
     if found is None:

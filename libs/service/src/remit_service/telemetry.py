@@ -9,23 +9,27 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+from remit_events.tracing import statement_failed, statement_span
 
 _tracer = trace.get_tracer("remit_service")
 _SPAN = "remit_span"
 
 
-def configure(service: str, endpoint: str | None = None) -> TracerProvider:
+def configure(service: str, endpoint: str | None = None, *, record: bool = False) -> TracerProvider:
     """Sets the process's tracer provider once; without an endpoint traces have ids but leave no process.
 
-    `endpoint` is an OTLP/HTTP base URL such as http://collector:4318.
+    `endpoint` is an OTLP/HTTP base URL such as http://collector:4318; `record` is for whoever adds a processor.
     """
     present = trace.get_tracer_provider()
     if isinstance(present, TracerProvider):
         return present
-    provider = TracerProvider(resource=Resource.create({"service.name": service}))
+    # Spans that nobody will see are not recorded; they have ids all the same.
+    sampler = ALWAYS_ON if endpoint or record else ALWAYS_OFF
+    provider = TracerProvider(sampler, Resource.create({"service.name": service}))
     if endpoint:
         exporter = OTLPSpanExporter(endpoint=endpoint.rstrip("/") + "/v1/traces")
         provider.add_span_processor(BatchSpanProcessor(exporter))
@@ -34,17 +38,13 @@ def configure(service: str, endpoint: str | None = None) -> TracerProvider:
 
 
 def trace_statements(engine: AsyncEngine) -> None:
-    """A span per SQL statement with its text, in which values are only ever placeholders.
+    """A span for every statement SQLAlchemy compiles, as sessions have for those in text.
 
     SQLAlchemy runs prepared statements, which the asyncpg instrumentation does not see; hence by its own events.
     """
 
     def begin(_connection: Any, _cursor: Any, statement: str, _values: Any, context: Any, _many: bool) -> None:
-        if trace.get_current_span().is_recording():
-            span = _tracer.start_span(statement.split(None, 1)[0].upper(), kind=SpanKind.CLIENT)
-            span.set_attribute("db.system.name", "postgresql")
-            span.set_attribute("db.query.text", statement[:2000])
-            setattr(context, _SPAN, span)
+        setattr(context, _SPAN, statement_span(statement))
 
     def end(_connection: Any, _cursor: Any, _statement: str, _values: Any, context: Any, _many: bool) -> None:
         span = getattr(context, _SPAN, None)
@@ -52,10 +52,7 @@ def trace_statements(engine: AsyncEngine) -> None:
             span.end()
 
     def fail(failure: Any) -> None:
-        span = getattr(failure.execution_context, _SPAN, None)
-        if span is not None:
-            span.set_status(StatusCode.ERROR, type(failure.original_exception).__name__)
-            span.end()
+        statement_failed(getattr(failure.execution_context, _SPAN, None), failure.original_exception)
 
     event.listen(engine.sync_engine, "before_cursor_execute", begin)
     event.listen(engine.sync_engine, "after_cursor_execute", end)

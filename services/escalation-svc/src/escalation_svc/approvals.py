@@ -8,7 +8,6 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from escalation_svc import tables as t
 from escalation_svc.book import Book
@@ -22,6 +21,7 @@ from escalation_svc.transitions import Look, Rules, decide, profile, settle, tak
 from escalation_svc.wording import sentence
 from remit_events.envelope import Event
 from remit_events.outbox import emit
+from remit_events.session import Session
 from remit_service.problems import Problem, conflict, not_found
 
 
@@ -38,7 +38,7 @@ class Request:
 
 
 async def open_request(
-    session: AsyncSession, seller: UUID, approval_id: UUID, default_ladder: str, now: datetime
+    session: Session, seller: UUID, approval_id: UUID, default_ladder: str, now: datetime
 ) -> Request:
     """Locks and loads what an approval is about. Raises a 404 problem."""
     found = select(t.approval.c.customer_id, t.case.c.invoice_id).join(t.case, t.case.c.id == t.approval.c.case_id)
@@ -87,7 +87,7 @@ def objections(request: Request) -> Sequence[Reason]:
 
 
 async def approve(
-    session: AsyncSession,
+    session: Session,
     request: Request,
     rules: Rules,
     *,
@@ -112,7 +112,7 @@ async def approve(
     await finish(session, request.book, request.ladders, request.case, rules, now, [event])
 
 
-async def reject(session: AsyncSession, request: Request, rules: Rules, *, by: str, reason: str, now: datetime) -> None:
+async def reject(session: Session, request: Request, rules: Rules, *, by: str, reason: str, now: datetime) -> None:
     """Refuses the rung: it stays untaken, and the ladder with it, until a person re-opens the case."""
     _require_pending(request.row)
     decide(request.book, request.case, request.row, "rejected", by, reason, now)
@@ -120,7 +120,7 @@ async def reject(session: AsyncSession, request: Request, rules: Rules, *, by: s
 
 
 async def finish(
-    session: AsyncSession, book: Book, ladders: Shelf, case: Case, rules: Rules, now: datetime, events: Sequence[Event]
+    session: Session, book: Book, ladders: Shelf, case: Case, rules: Rules, now: datetime, events: Sequence[Event]
 ) -> None:
     """Plans the case again, saves and publishes."""
     published = [*events, *settle(book, ladders, [case], rules, now)]

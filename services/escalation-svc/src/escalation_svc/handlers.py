@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from escalation_svc import demands, fold, tables
 from escalation_svc.book import Book
@@ -20,6 +19,7 @@ from remit_events.bus import Received
 from remit_events.envelope import CustomerEvent
 from remit_events.outbox import emit
 from remit_events.schedule import PaymentDue, TouchSuppressed
+from remit_events.session import Session
 from remit_service.clock import Clock
 from remit_service.sellers import apply_seller_events
 
@@ -33,7 +33,7 @@ class Handlers:
     default_ladder: str
     watch: Watch
 
-    async def handle(self, session: AsyncSession, received: Sequence[Received]) -> None:
+    async def handle(self, session: Session, received: Sequence[Received]) -> None:
         """The consumer's handler: correct for any batch and any interleaving of customers."""
         await apply_seller_events(session, received)
         refused = await _refused_demands(session, received)
@@ -41,7 +41,7 @@ class Handlers:
         if relevant:
             await self._fold(session, relevant)
 
-    async def _fold(self, session: AsyncSession, received: Sequence[Received]) -> None:
+    async def _fold(self, session: Session, received: Sequence[Received]) -> None:
         now = self.clock.now()
         events = [(one.event, one.message.time) for one in received if isinstance(one.event, CustomerEvent)]
         customers = await lock_customers(session, {event.customer_id: event.seller_id for event, _ in events})
@@ -61,7 +61,7 @@ class Handlers:
                 demands.refused(book, book.cases[event.invoice_id], event.step, event.rule, now)
         await self._settle(session, book)
 
-    async def _settle(self, session: AsyncSession, book: Book) -> None:
+    async def _settle(self, session: Session, book: Book) -> None:
         now = self.clock.now()
         cases = sorted(book.cases.values(), key=lambda case: case.order)
         ladders = await shelf(session, book, self.default_ladder)
@@ -77,7 +77,7 @@ def _invoices(event: CustomerEvent) -> list[UUID]:
     return [state.id for state in event.invoice_states()]
 
 
-async def _refused_demands(session: AsyncSession, received: Sequence[Received]) -> list[Received]:
+async def _refused_demands(session: Session, received: Sequence[Received]) -> list[Received]:
     """Of the steps the gate suppressed, those that are demands a case ordered."""
     ends = [(one, one.event) for one in received if isinstance(one.event, TouchSuppressed)]
     ends = [(one, event) for one, event in ends if fold.refuses_a_step(event)]

@@ -10,7 +10,6 @@ from uuid import UUID
 
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from escalation_svc.book import Book
 from escalation_svc.ladder import Ladder
@@ -18,6 +17,7 @@ from escalation_svc.ladder_file import SHIPPED, shipped
 from escalation_svc.ladder_format import LadderBody
 from escalation_svc.records import Case, Customer
 from escalation_svc.tables import ladder_assignment, ladder_version
+from remit_events.session import Session
 from remit_service.problems import not_found
 
 EVERYONE = "*"
@@ -68,7 +68,7 @@ class Shelf:
         return known if version is not None else None
 
 
-async def shelf(session: AsyncSession, book: Book, default_key: str) -> Shelf:
+async def shelf(session: Session, book: Book, default_key: str) -> Shelf:
     """The ladders of the book's sellers; bodies are read once per process."""
     found = Shelf(default_key)
     wanted: list[Name] = []
@@ -82,7 +82,7 @@ async def shelf(session: AsyncSession, book: Book, default_key: str) -> Shelf:
     return found
 
 
-async def _parse(session: AsyncSession, names: list[Name]) -> None:
+async def _parse(session: Session, names: list[Name]) -> None:
     if not names:
         return
     columns = ladder_version.c
@@ -91,7 +91,7 @@ async def _parse(session: AsyncSession, names: list[Name]) -> None:
         _parsed[row.seller_id, row.key, row.version] = LadderBody.model_validate(row.body).ladder(row.key, row.version)
 
 
-async def store_shipped(session: AsyncSession, names: Iterable[Name], *, now: datetime) -> None:
+async def store_shipped(session: Session, names: Iterable[Name], *, now: datetime) -> None:
     """Keeps shipped ladders that cases were pinned to, so that a later release cannot change them."""
     rows = [
         {"seller_id": seller, "key": key, "version": version, "body": shipped(key).json_body(), "created_at": now}
@@ -101,7 +101,7 @@ async def store_shipped(session: AsyncSession, names: Iterable[Name], *, now: da
         await session.execute(insert(ladder_version).on_conflict_do_nothing(), rows)
 
 
-async def add_version(session: AsyncSession, seller: UUID, key: str, body: LadderBody, *, now: datetime) -> int:
+async def add_version(session: Session, seller: UUID, key: str, body: LadderBody, *, now: datetime) -> int:
     """Saves a ladder as the key's next version and gives its number. The caller holds the seller's ladder lock."""
     if key in SHIPPED:
         await store_shipped(session, [(seller, key, SHIPPED_VERSION)], now=now)
@@ -112,7 +112,7 @@ async def add_version(session: AsyncSession, seller: UUID, key: str, body: Ladde
     return newest + 1
 
 
-async def assign(session: AsyncSession, seller: UUID, key: str, profiles: Iterable[str]) -> None:
+async def assign(session: Session, seller: UUID, key: str, profiles: Iterable[str]) -> None:
     """Makes `key` the ladder of customers of these profiles; `*` is for all without one of their own profile's."""
     new = insert(ladder_assignment).values([{"seller_id": seller, "profile": p, "key": key} for p in profiles])
     await session.execute(
@@ -120,7 +120,7 @@ async def assign(session: AsyncSession, seller: UUID, key: str, profiles: Iterab
     )
 
 
-async def find(session: AsyncSession, seller: UUID, key: str, version: int | None = None) -> tuple[Ladder, Any]:
+async def find(session: Session, seller: UUID, key: str, version: int | None = None) -> tuple[Ladder, Any]:
     """A saved or shipped version (None: the newest) and its body as JSON. Raises a 404 problem."""
     statement = select(ladder_version).where(ladder_version.c.seller_id == seller, ladder_version.c.key == key)
     if version is not None:

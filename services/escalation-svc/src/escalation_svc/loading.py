@@ -10,21 +10,18 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from pydantic_core import from_json
-from sqlalchemy import any_, bindparam, func, select, text
-from sqlalchemy.dialects.postgresql import ARRAY, insert
-from sqlalchemy.dialects.postgresql import UUID as PGUUID
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import text
 
 from escalation_svc import tables as t
 from escalation_svc.book import Book
 from escalation_svc.records import ApprovalRow, Case, ContactRow, Customer, RungRow
 from remit_events.schedule import Window
+from remit_events.session import Session
 from remit_events.state import CustomerState, InvoiceState, Stage
+from remit_service.bulk import insert_rows
 
-_THOSE = t.customer.c.id == any_(bindparam("ids", type_=ARRAY(PGUUID(as_uuid=True))))
-_READ = select(t.customer).where(_THOSE)
-_LOCK = _READ.order_by(t.customer.c.id).with_for_update()
+_READ = text("SELECT * FROM customer WHERE id = ANY(CAST(:ids AS uuid[]))")
+_LOCK = text("SELECT * FROM customer WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
 
 # One round trip for all that a verdict needs; most batches are small, and the trips are what they cost.
 _LOAD = text("""
@@ -47,30 +44,30 @@ UNION ALL
 SELECT 'ladder', jsonb_build_array(seller_id, key, NULL, profile) FROM ladder_assignment
 WHERE seller_id = ANY(CAST(:sellers AS uuid[]))
 """)
-_EARLIEST = select(func.min(t.case.c.next_eval_at))
+_EARLIEST = text("SELECT min(next_eval_at) FROM escalation_case")
 
 
-async def lock_customers(session: AsyncSession, wanted: Mapping[UUID, UUID]) -> dict[UUID, Customer]:
+async def lock_customers(session: Session, wanted: Mapping[UUID, UUID]) -> dict[UUID, Customer]:
     """Locks the customers (id → seller) in id order, making rows for those not heard of yet."""
     ids = sorted(wanted)
-    rows = (await session.execute(_LOCK, {"ids": ids})).all()
+    rows = await session.fetch(_LOCK, {"ids": ids})
     if len(rows) < len(ids):
         known = {row.id for row in rows}
         fresh = [{"id": i, "seller_id": wanted[i], "version": 0} for i in ids if i not in known]
-        await session.execute(insert(t.customer).on_conflict_do_nothing(), fresh)
-        rows = (await session.execute(_LOCK, {"ids": ids})).all()
+        await insert_rows(session, t.customer, fresh, on_conflict="DO NOTHING")
+        rows = await session.fetch(_LOCK, {"ids": ids})
     return {row.id: customer_of(row) for row in rows}
 
 
 async def load(
-    session: AsyncSession, customers: dict[UUID, Customer], invoices: Iterable[UUID], whole: Sequence[UUID] = ()
+    session: Session, customers: dict[UUID, Customer], invoices: Iterable[UUID], whole: Sequence[UUID] = ()
 ) -> Book:
     """The cases of `invoices`, and all that are not closed of the customers in `whole`; their sellers' ladders."""
     sellers = {customer.seller_id for customer in customers.values()}
     given = {"invoices": list(invoices), "customers": list(whole), "sellers": list(sellers)}
     rows: dict[str, list[Any]] = {"case": [], "contact": [], "rung": [], "approval": [], "ladder": []}
     for kind, row in (await session.execute(_LOAD, given)).all():
-        rows[kind].append(from_json(row) if isinstance(row, str) else row)
+        rows[kind].append(row)
     book = Book(customers)
     cases = {row["id"]: _case(row) for row in rows["case"]}
     book.cases = {case.invoice.id: case for case in sorted(cases.values(), key=lambda case: case.id)}
@@ -85,13 +82,13 @@ async def load(
     return book
 
 
-async def read(session: AsyncSession, rows: Sequence[Any]) -> Book:
+async def read(session: Session, rows: Sequence[Any]) -> Book:
     """The working set of case rows (invoice_id, customer_id), without locks: for answers, not for decisions."""
     found = (await session.execute(_READ, {"ids": list({row.customer_id for row in rows})})).all()
     return await load(session, {row.id: customer_of(row) for row in found}, [row.invoice_id for row in rows])
 
 
-async def earliest(session: AsyncSession) -> datetime | None:
+async def earliest(session: Session) -> datetime | None:
     """When the next case may be looked at; one index look-up."""
     found: datetime | None = await session.scalar(_EARLIEST)
     return found

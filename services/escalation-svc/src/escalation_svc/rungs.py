@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import bindparam, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import text
 
-from escalation_svc import tables as t
 from escalation_svc.book import Book
 from escalation_svc.ladders import Shelf, shelf, store_shipped
 from escalation_svc.loading import customer_of, earliest, load
@@ -18,6 +16,7 @@ from escalation_svc.transitions import Rules, ask, decide, look, profile, settle
 from escalation_svc.watch import TRUSTED_SECONDS, Watch
 from remit_events.envelope import Event
 from remit_events.outbox import emit
+from remit_events.session import Session
 from remit_service.clock import Clock
 from remit_service.database import Database
 
@@ -25,23 +24,15 @@ CUSTOMERS_AT_ONCE = 100
 CASES_AT_ONCE = 1000
 
 # Whose cases are due, locked in id order; customers somebody else is deciding about are left to them.
-_CLAIM = (
-    select(t.customer)
-    .where(
-        t.customer.c.id.in_(
-            select(t.case.c.customer_id)
-            .where(t.case.c.next_eval_at <= bindparam("now"))
-            .order_by(t.case.c.next_eval_at)
-            .limit(CASES_AT_ONCE)
-        )
-    )
-    .order_by(t.customer.c.id)
-    .limit(CUSTOMERS_AT_ONCE)
-    .with_for_update(skip_locked=True)
-)
-_DUE = select(t.case.c.invoice_id).where(
-    t.case.c.customer_id.in_(bindparam("customers", expanding=True)), t.case.c.next_eval_at <= bindparam("now")
-)
+_CLAIM = text("""
+SELECT * FROM customer
+WHERE id IN (SELECT customer_id FROM escalation_case WHERE next_eval_at <= :now ORDER BY next_eval_at LIMIT :cases)
+ORDER BY id LIMIT :customers FOR UPDATE SKIP LOCKED
+""")
+_DUE = text("""
+SELECT invoice_id FROM escalation_case
+WHERE customer_id = ANY(CAST(:customers AS uuid[])) AND next_eval_at <= :now
+""")
 
 
 @dataclass
@@ -76,17 +67,18 @@ class Rungs:
         known = self.watch.known()
         if known is not None:
             return known.earliest
-        async with self.db.reading() as session:
+        async with self.db.single() as session:
             found = await earliest(session)
         self.watch.read(found)
         return found
 
-    async def _batch(self, session: AsyncSession, now: datetime) -> int:
-        claimed = [customer_of(row) for row in (await session.execute(_CLAIM, {"now": now})).all()]
+    async def _batch(self, session: Session, now: datetime) -> int:
+        asked = {"now": now, "cases": CASES_AT_ONCE, "customers": CUSTOMERS_AT_ONCE}
+        claimed = [customer_of(row) for row in await session.fetch(_CLAIM, asked)]
         if not claimed:
             return 0
         customers = {customer.id: customer for customer in claimed}
-        due = (await session.scalars(_DUE, {"customers": list(customers), "now": now})).all()
+        due = [row.invoice_id for row in await session.fetch(_DUE, {"customers": list(customers), "now": now})]
         book = await load(session, customers, due)
         ladders = await shelf(session, book, self.default_ladder)
         events: list[Event] = []

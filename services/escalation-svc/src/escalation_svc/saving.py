@@ -7,25 +7,23 @@ from typing import Any
 
 from sqlalchemy import bindparam, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from escalation_svc import tables as t
 from escalation_svc.book import Book
 from escalation_svc.records import Case, Customer, RungRow
+from remit_events.session import Session
+from remit_service.bulk import insert_rows, update_rows
 
 
-async def save(session: AsyncSession, book: Book, *, now: datetime) -> None:
+async def save(session: Session, book: Book, *, now: datetime) -> None:
     """Writes what was changed, a statement per table."""
-    if changed := [_customer_values(c) for c in book.customers.values() if c.changed]:
-        await session.execute(_UPDATE_CUSTOMER, changed)
+    await update_rows(session, t.customer, [_customer_values(c) for c in book.customers.values() if c.changed])
     cases = [book.cases[invoice] for invoice in sorted(book.touched)]
-    if new := [_case_values(case, now) for case in cases if case.is_new]:
-        await session.execute(_NEW_CASE, new)
-    if old := [{"case_id": case.id, **_case_values(case, now)} for case in cases if not case.is_new]:
-        await session.execute(_UPDATE_CASE, old)
-    if book.new_contacts:
-        rows = [{"case_id": case, **_slots(row)} for (case, _), row in sorted(book.new_contacts.items())]
-        await session.execute(_PUT_CONTACT, rows)
+    await insert_rows(session, t.case, [_case_values(case, now) for case in cases if case.is_new])
+    old = [{"id": case.id, **_case_values(case, now)} for case in cases if not case.is_new]
+    await update_rows(session, t.case, old)
+    contacts = [{"case_id": case, **_slots(row)} for (case, _), row in sorted(book.new_contacts.items())]
+    await insert_rows(session, t.contact, contacts, on_conflict=_AGAIN)
     if book.new_rungs:
         await session.execute(_NEW_RUNG, [{"case_id": case.id, **_slots(row)} for case, row in book.new_rungs])
     if book.changed_rungs:
@@ -43,34 +41,7 @@ async def save(session: AsyncSession, book: Book, *, now: datetime) -> None:
         await session.execute(closing, {"of_case": case_id, "now": now, "why": why})
 
 
-_NEW_CASE, _NEW_RUNG, _NEW_TASK = insert(t.case), insert(t.rung), insert(t.task)
-_UPDATE_CUSTOMER = (
-    update(t.customer)
-    .where(t.customer.c.id == bindparam("customer_id"))
-    .values(
-        snapshot=bindparam("snapshot", type_=t.customer.c.snapshot.type),
-        version=bindparam("version"),
-        send_window=bindparam("send_window", type_=t.customer.c.send_window.type),
-    )
-)
-_CASE_COLUMNS = (
-    "invoice",
-    "invoice_version",
-    "number",
-    "status",
-    "outcome",
-    "escalated",
-    "ladder_key",
-    "ladder_version",
-    "next_eval_at",
-    "replan",
-    "updated_at",
-)
-_UPDATE_CASE = (
-    update(t.case)
-    .where(t.case.c.id == bindparam("case_id"))
-    .values({name: bindparam(name, type_=t.case.c[name].type) for name in _CASE_COLUMNS})
-)
+_NEW_RUNG, _NEW_TASK = insert(t.rung), insert(t.task)
 _CHANGE_RUNG = (
     update(t.rung)
     .where(
@@ -80,12 +51,9 @@ _CHANGE_RUNG = (
     )
     .values(withdrawn_at=bindparam("withdrawn"), refused_rule=bindparam("refused"))
 )
-_new_contact = insert(t.contact)
-_PUT_CONTACT = _new_contact.on_conflict_do_update(
-    index_elements=[t.contact.c.case_id, t.contact.c.delivery_id],
-    set_={
-        name: _new_contact.excluded[name] for name in ("at", "status", "channel", "digest", "provider", "provider_id")
-    },
+# A delivery told again, by then with another status.
+_AGAIN = "(case_id, delivery_id) DO UPDATE SET " + ", ".join(
+    f"{name} = excluded.{name}" for name in ("at", "status", "channel", "digest", "provider", "provider_id")
 )
 _new_approval = insert(t.approval)
 _PUT_APPROVAL = _new_approval.on_conflict_do_update(
@@ -102,16 +70,16 @@ _CLOSE_TASKS = (
 def _customer_values(customer: Customer) -> dict[str, Any]:
     state, window = customer.state, customer.window
     return {
-        "customer_id": customer.id,
-        "snapshot": state.model_dump(mode="json") if state else None,
+        "id": customer.id,
+        "snapshot": state.model_dump_json().encode() if state else None,
         "version": state.version if state else 0,
-        "send_window": window.model_dump(mode="json") if window else None,
+        "send_window": window.model_dump_json().encode() if window else None,
     }
 
 
 def _case_values(case: Case, now: datetime) -> dict[str, Any]:
     values: dict[str, Any] = {
-        "invoice": case.invoice.model_dump(mode="json"),
+        "invoice": case.invoice.model_dump_json().encode(),
         "invoice_version": case.invoice.version,
         "number": case.invoice.number,
         "status": case.status,

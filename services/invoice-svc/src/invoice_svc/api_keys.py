@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from invoice_svc import sellers
-from invoice_svc.bulk import new_id
+from remit_events.session import Session
 from remit_events.state import ApiKeyState
 from remit_service.auth import Caller, new_key
+from remit_service.bulk import new_id
 from remit_service.problems import Problem, conflict, invalid, not_found
 
 AREAS = (
@@ -32,7 +31,7 @@ MOST_KEYS = 200
 
 
 async def create(
-    session: AsyncSession, caller: Caller, name: str, scopes: Sequence[str], now: datetime
+    session: Session, caller: Caller, name: str, scopes: Sequence[str], now: datetime
 ) -> tuple[ApiKeyState, str]:
     """A new key of the caller's seller and its secret, which is nowhere else.
 
@@ -61,7 +60,7 @@ def check_scopes(caller: Caller, scopes: Sequence[str]) -> None:
             raise Problem("missing-scope", 403, "Forbidden", detail, extra={"scope": scope})
 
 
-async def revoke(session: AsyncSession, caller: Caller, key_id: UUID, now: datetime) -> None:
+async def revoke(session: Session, caller: Caller, key_id: UUID, now: datetime) -> None:
     """Closes a key at once here, and elsewhere as soon as the event is there; a second time changes nothing."""
     seller = await sellers.lock(session, caller.seller_id)
     if all(key.id != key_id for key in seller.keys):

@@ -8,13 +8,13 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from invoice_svc.bulk import among, records
 from invoice_svc.customers import held
 from invoice_svc.invoices import Invoice
 from invoice_svc.tables import customer, invoice
+from remit_events.session import Session
 from remit_events.state import Hold, InvoiceState
+from remit_service.bulk import among, records
 
 _STATES = (
     select(invoice, customer.c.hold_reason.label("their_reason"), customer.c.hold_until.label("their_until"))
@@ -29,7 +29,7 @@ class BalanceState(InvoiceState):
     customer_hold: Hold | None = None
 
 
-async def states(session: AsyncSession, seller_id: UUID | None, invoice_ids: Sequence[UUID]) -> list[BalanceState]:
+async def states(session: Session, seller_id: UUID | None, invoice_ids: Sequence[UUID]) -> list[BalanceState]:
     """The state of each invoice, in no order.
 
     Unknown ids, drafts and, with `seller_id`, other sellers' invoices are left out.

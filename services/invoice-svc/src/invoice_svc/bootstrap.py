@@ -8,10 +8,10 @@ from uuid import UUID
 from sqlalchemy import select
 
 from invoice_svc import sellers
-from invoice_svc.bulk import execute, new_id
 from invoice_svc.inputs import SellerIn
 from remit_events.state import ApiKeyState, SellerState
 from remit_service.auth import key_hash, new_key
+from remit_service.bulk import execute, new_id
 from remit_service.clock import Clock
 from remit_service.database import Database
 from remit_service.tables import seller as table

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from invoice_svc.bulk import fetch
 from invoice_svc.customers import Customer
+from remit_events.session import Session
+from remit_service.bulk import fetch
 from remit_service.calendars import calendar
 
 _SAME_ADDRESS = """
@@ -24,7 +23,7 @@ MOST_NAMED = 5
 
 
 async def notes_of(
-    session: AsyncSession, seller_id: UUID, customers: Sequence[Customer], filled: Iterable[UUID]
+    session: Session, seller_id: UUID, customers: Sequence[Customer], filled: Iterable[UUID]
 ) -> dict[UUID, list[str]]:
     """Per customer what to say, in one query. `filled`: those whose zone was left blank by the caller."""
     same: dict[str, list[str]] = {}

@@ -9,13 +9,13 @@ from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from invoice_svc.bulk import among, insert_objects, new_id, records, update_objects
 from invoice_svc.inputs import CustomerIn
 from invoice_svc.tables import customer as table
 from remit_events.invoices import CustomerChanged, FollowUpHeld, FollowUpReleased
+from remit_events.session import Session
 from remit_events.state import CustomerState, Hold, Profile
+from remit_service.bulk import among, insert_objects, new_id, records, update_objects
 from remit_service.calendars import sole_zone
 from remit_service.problems import conflict
 
@@ -138,19 +138,19 @@ def values_of(given: CustomerIn) -> dict[str, Any]:
     return values
 
 
-async def lock(session: AsyncSession, seller_id: UUID, ids: Iterable[UUID]) -> dict[UUID, Customer]:
+async def lock(session: Session, seller_id: UUID, ids: Iterable[UUID]) -> dict[UUID, Customer]:
     """Locks those of the seller's customers in id order: the first thing every writer does."""
     return {found.id: found for found in await _locked(session, seller_id, among(table.c.id, set(ids)))}
 
 
-async def lock_external(session: AsyncSession, seller_id: UUID, external_ids: Iterable[str]) -> dict[str, Customer]:
+async def lock_external(session: Session, seller_id: UUID, external_ids: Iterable[str]) -> dict[str, Customer]:
     """As `lock`, by external id."""
     wanted = among(table.c.external_id, set(external_ids))
     return {found.external_id: found for found in await _locked(session, seller_id, wanted)}
 
 
 async def lock_owners(
-    session: AsyncSession, seller_id: UUID, ids: Collection[UUID], external_ids: Collection[str]
+    session: Session, seller_id: UUID, ids: Collection[UUID], external_ids: Collection[str]
 ) -> list[Owner]:
     """As `lock`, by either id, and reading no more than needed."""
     wanted = among(table.c.id, ids) if not external_ids else among(table.c.external_id, external_ids)
@@ -161,25 +161,25 @@ async def lock_owners(
     return records(Owner, await session.execute(statement))
 
 
-async def _locked(session: AsyncSession, seller_id: UUID, wanted: ColumnElement[bool]) -> list[Customer]:
+async def _locked(session: Session, seller_id: UUID, wanted: ColumnElement[bool]) -> list[Customer]:
     statement = select(table).where(table.c.seller_id == seller_id, wanted).order_by(table.c.id)
     rows = await session.execute(statement.with_for_update())
     return records(Customer, rows)
 
 
-async def find(session: AsyncSession, seller_id: UUID, key: UUID | str) -> Customer | None:
+async def find(session: Session, seller_id: UUID, key: UUID | str) -> Customer | None:
     """One customer by id or, given text, by external id; not locked."""
     wanted = table.c.id == key if isinstance(key, UUID) else table.c.external_id == key
     found = records(Customer, await session.execute(select(table).where(table.c.seller_id == seller_id, wanted)))
     return found[0] if found else None
 
 
-async def insert(session: AsyncSession, customers: Sequence[Customer]) -> set[UUID]:
+async def insert(session: Session, customers: Sequence[Customer]) -> set[UUID]:
     """Stores new customers, sorted so that two writers of the same ones cannot lock each other; gives the ids that
     went in: another transaction may have made the same external id meanwhile."""
     ordered = sorted(customers, key=lambda one: one.external_id)
     return set(await insert_objects(session, table, COLUMNS, ordered))
 
 
-async def update(session: AsyncSession, customers: Iterable[Customer]) -> None:
+async def update(session: Session, customers: Iterable[Customer]) -> None:
     await update_objects(session, table, COLUMNS, list(customers))

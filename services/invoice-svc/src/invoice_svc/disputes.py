@@ -9,15 +9,15 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from invoice_svc import customers, invoices
-from invoice_svc.bulk import among, insert_objects, new_id, records, update_objects
 from invoice_svc.inputs import DisputeIn
 from invoice_svc.invoices import Invoice
 from invoice_svc.tables import dispute as table
 from remit_events.invoices import DisputeOpened, DisputeResolved
 from remit_events.outbox import emit
+from remit_events.session import Session
+from remit_service.bulk import among, insert_objects, new_id, records, update_objects
 from remit_service.problems import conflict, invalid, not_found
 
 
@@ -99,9 +99,7 @@ COLUMNS = tuple(one.name for one in fields(Dispute))
 CHANGING = ("id", "status", "outcome", "resolved_at")
 
 
-async def open_dispute(
-    session: AsyncSession, seller_id: UUID, invoice_id: UUID, given: DisputeIn, now: datetime
-) -> Dispute:
+async def open_dispute(session: Session, seller_id: UUID, invoice_id: UUID, given: DisputeIn, now: datetime) -> Dispute:
     _, invoice = await invoices.lock_one(session, seller_id, invoice_id)
     made, event = Dispute.open_on(invoice, given.amount_minor, given.reason, given.deadline, now)
     await insert(session, [made])
@@ -110,7 +108,7 @@ async def open_dispute(
     return made
 
 
-async def resolve(session: AsyncSession, seller_id: UUID, dispute_id: UUID, outcome: str, now: datetime) -> Dispute:
+async def resolve(session: Session, seller_id: UUID, dispute_id: UUID, outcome: str, now: datetime) -> Dispute:
     """Raises 404 for an unknown one."""
     first = await find(session, seller_id, dispute_id)
     await customers.lock(session, seller_id, [first.customer_id])
@@ -123,32 +121,32 @@ async def resolve(session: AsyncSession, seller_id: UUID, dispute_id: UUID, outc
     return one
 
 
-async def find(session: AsyncSession, seller_id: UUID, dispute_id: UUID) -> Dispute:
+async def find(session: Session, seller_id: UUID, dispute_id: UUID) -> Dispute:
     found = await _load(session, seller_id, table.c.id == dispute_id)
     if not found:
         raise not_found("dispute", dispute_id)
     return found[0]
 
 
-async def of_invoice(session: AsyncSession, seller_id: UUID, invoice_id: UUID) -> list[Dispute]:
+async def of_invoice(session: Session, seller_id: UUID, invoice_id: UUID) -> list[Dispute]:
     """Every dispute of an invoice, oldest first."""
     return await _load(session, seller_id, table.c.invoice_id == invoice_id)
 
 
-async def open_of(session: AsyncSession, seller_id: UUID, invoice_ids: Iterable[UUID]) -> list[Dispute]:
+async def open_of(session: Session, seller_id: UUID, invoice_ids: Iterable[UUID]) -> list[Dispute]:
     """The open disputes of several invoices, oldest first."""
     wanted = among(table.c.invoice_id, set(invoice_ids)) & (table.c.status == "open")
     return await _load(session, seller_id, wanted)
 
 
-async def insert(session: AsyncSession, made: Sequence[Dispute]) -> None:
+async def insert(session: Session, made: Sequence[Dispute]) -> None:
     await insert_objects(session, table, COLUMNS, made)
 
 
-async def update(session: AsyncSession, changed: Iterable[Dispute]) -> None:
+async def update(session: Session, changed: Iterable[Dispute]) -> None:
     await update_objects(session, table, CHANGING, list(changed))
 
 
-async def _load(session: AsyncSession, seller_id: UUID, wanted: ColumnElement[bool]) -> list[Dispute]:
+async def _load(session: Session, seller_id: UUID, wanted: ColumnElement[bool]) -> list[Dispute]:
     statement = select(table).where(table.c.seller_id == seller_id, wanted).order_by(table.c.opened_at, table.c.id)
     return records(Dispute, await session.execute(statement))

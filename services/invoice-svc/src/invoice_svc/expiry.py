@@ -7,17 +7,16 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from invoice_svc import holds, promises
+from remit_events.session import Session
 from remit_service.clock import Clock
 from remit_service.database import Database
 
 # Another process may have made a promise meanwhile: what is known is looked up again after so many seconds.
 LOOK_AGAIN = 5.0
 
-Expire = Callable[[AsyncSession, datetime], Awaitable[int]]
-Next = Callable[[AsyncSession], Awaitable[datetime | None]]
+Expire = Callable[[Session, datetime], Awaitable[int]]
+Next = Callable[[Session], Awaitable[datetime | None]]
 
 
 class Expiry:

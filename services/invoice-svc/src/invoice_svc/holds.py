@@ -8,15 +8,15 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from invoice_svc import customers, days, invoices
-from invoice_svc.bulk import execute, fetch, insert_rows, new_id
 from invoice_svc.customers import Customer
 from invoice_svc.invoices import Invoice
 from invoice_svc.tables import hold as table
 from remit_events.envelope import Event
 from remit_events.outbox import emit
+from remit_events.session import Session
+from remit_service.bulk import execute, fetch, insert_rows, new_id
 from remit_service.problems import invalid, not_found
 
 BATCH = 500
@@ -40,7 +40,7 @@ WHERE id = ANY(CAST(:ids AS uuid[])) AND released_at IS NULL RETURNING id
 
 
 async def hold_customer(
-    session: AsyncSession, seller_id: UUID, customer_id: UUID, reason: str, until: date | None, now: datetime
+    session: Session, seller_id: UUID, customer_id: UUID, reason: str, until: date | None, now: datetime
 ) -> tuple[Customer, datetime | None]:
     """Holds every invoice of a customer; gives them and when the hold ends by itself."""
     customer = await lock_customer(session, seller_id, customer_id)
@@ -53,7 +53,7 @@ async def hold_customer(
 
 
 async def release_customer(
-    session: AsyncSession, seller_id: UUID, customer_id: UUID, reason: str, now: datetime
+    session: Session, seller_id: UUID, customer_id: UUID, reason: str, now: datetime
 ) -> Customer:
     customer = await lock_customer(session, seller_id, customer_id)
     event = customer.release(reason, now)
@@ -64,7 +64,7 @@ async def release_customer(
 
 
 async def hold_invoice(
-    session: AsyncSession, seller_id: UUID, invoice_id: UUID, reason: str, until: date | None, now: datetime
+    session: Session, seller_id: UUID, invoice_id: UUID, reason: str, until: date | None, now: datetime
 ) -> tuple[Invoice, datetime | None]:
     """Holds one invoice; gives it and when the hold ends by itself."""
     customer, invoice = await invoices.lock_one(session, seller_id, invoice_id)
@@ -76,9 +76,7 @@ async def hold_invoice(
     return invoice, ends
 
 
-async def release_invoice(
-    session: AsyncSession, seller_id: UUID, invoice_id: UUID, reason: str, now: datetime
-) -> Invoice:
+async def release_invoice(session: Session, seller_id: UUID, invoice_id: UUID, reason: str, now: datetime) -> Invoice:
     _, invoice = await invoices.lock_one(session, seller_id, invoice_id)
     event = invoice.release(reason, now)
     await execute(session, _LIFT_INVOICE, now=now, reason=reason, id=invoice.id)
@@ -87,7 +85,7 @@ async def release_invoice(
     return invoice
 
 
-async def lock_customer(session: AsyncSession, seller_id: UUID, customer_id: UUID) -> Customer:
+async def lock_customer(session: Session, seller_id: UUID, customer_id: UUID) -> Customer:
     """Raises a 404 problem."""
     found = await customers.lock(session, seller_id, [customer_id])
     if customer_id not in found:
@@ -95,7 +93,7 @@ async def lock_customer(session: AsyncSession, seller_id: UUID, customer_id: UUI
     return found[customer_id]
 
 
-async def expire(session: AsyncSession, now: datetime) -> int:
+async def expire(session: Session, now: datetime) -> int:
     """Releases up to `BATCH` holds whose last day has passed at the customer's place; gives how many were looked at."""
     due = await fetch(session, _EXPIRED, now=now, limit=BATCH)
     for seller_id in sorted({row.seller_id for row in due}):
@@ -103,7 +101,7 @@ async def expire(session: AsyncSession, now: datetime) -> int:
     return len(due)
 
 
-async def _release_all(session: AsyncSession, seller_id: UUID, due: Sequence[Any], now: datetime) -> None:
+async def _release_all(session: Session, seller_id: UUID, due: Sequence[Any], now: datetime) -> None:
     whose = await customers.lock(session, seller_id, [row.customer_id for row in due])
     held = await invoices.lock(session, seller_id, [row.invoice_id for row in due if row.invoice_id])
     # Only what nobody lifted before we had the locks.
@@ -119,7 +117,7 @@ async def _release_all(session: AsyncSession, seller_id: UUID, due: Sequence[Any
     await emit(session, events, now=now)
 
 
-async def next_expiry(session: AsyncSession) -> datetime | None:
+async def next_expiry(session: Session) -> datetime | None:
     """When the next hold ends by itself."""
     running = select(table.c.release_at).where(table.c.released_at.is_(None), table.c.release_at.is_not(None))
     found: datetime | None = await session.scalar(running.order_by(table.c.release_at).limit(1))
@@ -134,7 +132,7 @@ def _checked(until: date | None, customer: Customer, now: datetime) -> date | No
 
 
 async def _record(
-    session: AsyncSession,
+    session: Session,
     customer: Customer,
     invoice_id: UUID | None,
     reason: str,

@@ -8,11 +8,9 @@ from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from invoice_svc import customers, days, disputes, invoices, payments, promises
 from invoice_svc.allocation import OpenItem, to_one
-from invoice_svc.bulk import among, new_id
 from invoice_svc.customer_notes import notes_of
 from invoice_svc.customers import Customer
 from invoice_svc.disputes import Dispute
@@ -25,6 +23,8 @@ from invoice_svc.tables import allocation
 from invoice_svc.tables import payment as payment_table
 from remit_events.envelope import Event
 from remit_events.outbox import emit
+from remit_events.session import Session
+from remit_service.bulk import among, new_id
 from remit_service.problems import conflict
 
 DISPUTED = "disputed in the import"
@@ -56,7 +56,7 @@ class Chunk:
 
 
 async def apply(
-    session: AsyncSession, seller_id: UUID, rows: Sequence[ImportRow], now: datetime, *, live: bool
+    session: Session, seller_id: UUID, rows: Sequence[ImportRow], now: datetime, *, live: bool
 ) -> list[Result]:
     """Creates customers, issues what is new, records what changed; gives per row what became of it."""
     if not rows:
@@ -69,9 +69,7 @@ async def apply(
     return refused + results
 
 
-async def _customers(
-    session: AsyncSession, chunk: Chunk, rows: Sequence[ImportRow]
-) -> tuple[list[ImportRow], list[Result]]:
+async def _customers(session: Session, chunk: Chunk, rows: Sequence[ImportRow]) -> tuple[list[ImportRow], list[Result]]:
     """Locks the rows' customers and makes the missing ones; rows paid in the future are refused before that."""
     wanted = {row.customer_external_id for row in rows}
     chunk.customers = await customers.lock_external(session, chunk.seller_id, wanted)
@@ -117,7 +115,7 @@ def _customer_in(row: ImportRow) -> CustomerIn:
     )
 
 
-async def _recorded(session: AsyncSession, chunk: Chunk, rows: Sequence[ImportRow]) -> None:
+async def _recorded(session: Session, chunk: Chunk, rows: Sequence[ImportRow]) -> None:
     """Loads the invoices the rows name, locked, and what was paid, disputed and promised on them."""
     chunk.owners = {one.id: one.external_id for one in chunk.customers.values()}
     chunk.known = await invoices.lock_numbers(session, chunk.seller_id, [row.invoice_number for row in rows])
@@ -240,7 +238,7 @@ def _pay(chunk: Chunk, invoice: Invoice, pay: Pay) -> None:
     chunk.payments.setdefault(invoice.id, []).append(made)
 
 
-async def _write(session: AsyncSession, chunk: Chunk) -> None:
+async def _write(session: Session, chunk: Chunk) -> None:
     if len(await invoices.insert(session, chunk.new_invoices)) < len(chunk.new_invoices):
         raise conflict("import-in-progress", "Another request is making the same invoices. Send these rows again.")
     await invoices.update(session, chunk.changed.values())

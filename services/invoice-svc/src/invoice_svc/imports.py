@@ -9,13 +9,13 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from invoice_svc import import_apply
-from invoice_svc.bulk import fetch, insert_rows, new_id, update_rows
 from invoice_svc.import_rows import Result, line_of, sort_out
 from invoice_svc.inputs import ImportIn
 from invoice_svc.tables import import_row, import_run
+from remit_events.session import Session
+from remit_service.bulk import fetch, insert_rows, new_id, update_rows
 from remit_service.problems import conflict, not_found
 
 STATUSES = ("created", "changed", "unchanged", "rejected")
@@ -62,14 +62,14 @@ class ImportRun:
 COLUMNS = tuple(one.name for one in fields(ImportRun))
 
 
-async def start(session: AsyncSession, seller_id: UUID, given: ImportIn, now: datetime) -> ImportRun:
+async def start(session: Session, seller_id: UUID, given: ImportIn, now: datetime) -> ImportRun:
     run = ImportRun(id=new_id(), seller_id=seller_id, created_at=now, **given.model_dump())
     await insert_rows(session, import_run, [{name: getattr(run, name) for name in COLUMNS}])
     return run
 
 
 async def add_rows(
-    session: AsyncSession, seller_id: UUID, import_id: UUID, raw: Sequence[Mapping[str, Any]], now: datetime
+    session: Session, seller_id: UUID, import_id: UUID, raw: Sequence[Mapping[str, Any]], now: datetime
 ) -> list[dict[str, Any]]:
     """Takes rows over and gives what became of each, in order. A line sent twice gets its first answer.
 
@@ -90,18 +90,14 @@ async def add_rows(
     return [answers[line] for line in lines]
 
 
-async def _applied(session: AsyncSession, run: ImportRun, rows: Sequence[Any], now: datetime) -> list[Result]:
+async def _applied(session: Session, run: ImportRun, rows: Sequence[Any], now: datetime) -> list[Result]:
     if not run.dry_run:
         return await import_apply.apply(session, run.seller_id, rows, now, live=run.live)
-    emitted = session.info.get("emitted", False)
-    attempt = await session.begin_nested()
-    results = await import_apply.apply(session, run.seller_id, rows, now, live=run.live)
-    await attempt.rollback()
-    session.info["emitted"] = emitted
-    return results
+    async with session.undone():
+        return await import_apply.apply(session, run.seller_id, rows, now, live=run.live)
 
 
-async def _keep(session: AsyncSession, run: ImportRun, results: Sequence[Result]) -> None:
+async def _keep(session: Session, run: ImportRun, results: Sequence[Result]) -> None:
     rows = [
         {
             "import_id": run.id,
@@ -116,7 +112,7 @@ async def _keep(session: AsyncSession, run: ImportRun, results: Sequence[Result]
 
 
 async def finish(
-    session: AsyncSession, seller_id: UUID, import_id: UUID, present: Sequence[str], now: datetime
+    session: Session, seller_id: UUID, import_id: UUID, present: Sequence[str], now: datetime
 ) -> ImportRun:
     """Sums the import up and lists the invoices that are gone from the file, closing none. Done again, the same.
 
@@ -143,7 +139,7 @@ async def finish(
     return run
 
 
-async def find(session: AsyncSession, seller_id: UUID, import_id: UUID) -> ImportRun:
+async def find(session: Session, seller_id: UUID, import_id: UUID) -> ImportRun:
     """Raises a 404 problem."""
     wanted = select(import_run).where(import_run.c.seller_id == seller_id, import_run.c.id == import_id)
     row = (await session.execute(wanted)).mappings().one_or_none()
@@ -152,14 +148,14 @@ async def find(session: AsyncSession, seller_id: UUID, import_id: UUID) -> Impor
     return ImportRun(**row)
 
 
-async def _open_run(session: AsyncSession, seller_id: UUID, import_id: UUID) -> ImportRun:
+async def _open_run(session: Session, seller_id: UUID, import_id: UUID) -> ImportRun:
     run = await _locked(session, seller_id, import_id)
     if run.finished_at is not None:
         raise conflict("import-finished", "This import is finished. Start another with POST /v1/imports.")
     return run
 
 
-async def _locked(session: AsyncSession, seller_id: UUID, import_id: UUID) -> ImportRun:
+async def _locked(session: Session, seller_id: UUID, import_id: UUID) -> ImportRun:
     """Locked, so that its rows come in one request after the other."""
     await find(session, seller_id, import_id)
     wanted = select(import_run).where(import_run.c.id == import_id).with_for_update()

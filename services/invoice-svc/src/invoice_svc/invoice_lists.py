@@ -8,13 +8,13 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, or_, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from invoice_svc import days
-from invoice_svc.bulk import among, as_uuid
 from invoice_svc.invoices import OPEN
 from invoice_svc.tables import customer
 from invoice_svc.tables import invoice as table
+from remit_events.session import Session
+from remit_service.bulk import among, as_uuid
 
 # No place is further from UTC than 14 hours.
 FARTHEST = timedelta(hours=14)
@@ -33,7 +33,7 @@ class Filter:
     updated_since: datetime | None = None
 
 
-async def select_invoices(session: AsyncSession, seller_id: UUID, wanted: Filter, now: datetime) -> Select[Any]:
+async def select_invoices(session: Session, seller_id: UUID, wanted: Filter, now: datetime) -> Select[Any]:
     """The statement that reads them."""
     chosen = select(table).where(table.c.seller_id == seller_id)
     if wanted.status is not None:
@@ -60,7 +60,7 @@ def _of_customer(seller_id: UUID, key: str) -> ColumnElement[bool]:
     return table.c.customer_id.in_(select(customer.c.id).where(customer.c.seller_id == seller_id, by))
 
 
-async def _overdue(session: AsyncSession, seller_id: UUID, now: datetime) -> ColumnElement[bool]:
+async def _overdue(session: Session, seller_id: UUID, now: datetime) -> ColumnElement[bool]:
     """Due on a day that is over at the customer's place; only near the date line of now do places differ."""
     surely, perhaps = (now - FARTHEST).date(), (now + FARTHEST).date()
     near = (

@@ -12,10 +12,8 @@ from typing import Any, TypeVar, cast
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from invoice_svc import customers
-from invoice_svc.bulk import among, insert_objects, records, update_objects
 from invoice_svc.customers import Customer, held
 from invoice_svc.tables import invoice as table
 from remit_events.envelope import Event
@@ -29,7 +27,9 @@ from remit_events.invoices import (
     PromiseKept,
     PromiseMade,
 )
+from remit_events.session import Session
 from remit_events.state import InvoiceState, InvoiceStatus, Promise
+from remit_service.bulk import among, insert_objects, records, update_objects
 from remit_service.problems import conflict, not_found
 
 State = TypeVar("State", bound=InvoiceState)
@@ -248,13 +248,13 @@ COLUMNS = tuple(field.name for field in fields(Invoice))
 CHANGING = tuple(name for name in COLUMNS if name not in ("seller_id", "customer_id", "created_at", "imported"))
 
 
-async def lock(session: AsyncSession, seller_id: UUID, ids: Iterable[UUID]) -> dict[UUID, Invoice]:
+async def lock(session: Session, seller_id: UUID, ids: Iterable[UUID]) -> dict[UUID, Invoice]:
     """Locks invoices in id order; their customers are locked already."""
     wanted = set(ids)
     return await _locked(session, seller_id, among(table.c.id, wanted)) if wanted else {}
 
 
-async def lock_one(session: AsyncSession, seller_id: UUID, invoice_id: UUID) -> tuple[Customer, Invoice]:
+async def lock_one(session: Session, seller_id: UUID, invoice_id: UUID) -> tuple[Customer, Invoice]:
     """Locks the customer, then the invoice; raises a 404 problem."""
     first = await find(session, seller_id, invoice_id)
     if first is None:
@@ -264,37 +264,37 @@ async def lock_one(session: AsyncSession, seller_id: UUID, invoice_id: UUID) -> 
 
 
 async def lock_open(
-    session: AsyncSession, seller_id: UUID, customer_ids: Iterable[UUID], ids: Iterable[UUID]
+    session: Session, seller_id: UUID, customer_ids: Iterable[UUID], ids: Iterable[UUID]
 ) -> dict[UUID, Invoice]:
     """Locks all open invoices of those customers, and the invoices named, in id order."""
     whose = among(table.c.customer_id, set(customer_ids)) & among(table.c.status, OPEN)
     return await _locked(session, seller_id, whose | among(table.c.id, set(ids)))
 
 
-async def lock_numbers(session: AsyncSession, seller_id: UUID, numbers: Iterable[str]) -> dict[str, Invoice]:
+async def lock_numbers(session: Session, seller_id: UUID, numbers: Iterable[str]) -> dict[str, Invoice]:
     found = await _locked(session, seller_id, among(table.c.number, set(numbers)))
     return {str(one.number): one for one in found.values()}
 
 
-async def _locked(session: AsyncSession, seller_id: UUID, wanted: ColumnElement[bool]) -> dict[UUID, Invoice]:
+async def _locked(session: Session, seller_id: UUID, wanted: ColumnElement[bool]) -> dict[UUID, Invoice]:
     statement = select(table).where(table.c.seller_id == seller_id, wanted).order_by(table.c.id).with_for_update()
     return {one.id: one for one in records(Invoice, await session.execute(statement))}
 
 
-async def find(session: AsyncSession, seller_id: UUID, key: UUID | str) -> Invoice | None:
+async def find(session: Session, seller_id: UUID, key: UUID | str) -> Invoice | None:
     """One invoice by id or, given text, by external id; not locked."""
     wanted = table.c.id == key if isinstance(key, UUID) else table.c.external_id == key
     found = records(Invoice, await session.execute(select(table).where(table.c.seller_id == seller_id, wanted)))
     return found[0] if found else None
 
 
-async def insert(session: AsyncSession, invoices: Sequence[Invoice]) -> set[UUID]:
+async def insert(session: Session, invoices: Sequence[Invoice]) -> set[UUID]:
     """Stores new invoices, sorted by number so that two writers of the same ones cannot lock each other; gives the
     ids that went in: another transaction may have taken a number or external id meanwhile."""
     ordered = sorted(invoices, key=lambda one: (one.number or "", one.external_id or ""))
     return set(await insert_objects(session, table, COLUMNS, ordered))
 
 
-async def update(session: AsyncSession, invoices: Iterable[Invoice]) -> None:
+async def update(session: Session, invoices: Iterable[Invoice]) -> None:
     """Writes what transitions changed."""
     await update_objects(session, table, CHANGING, list(invoices))

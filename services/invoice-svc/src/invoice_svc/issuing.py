@@ -12,11 +12,9 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
+import asyncpg
 
 from invoice_svc import customers, days, disputes, invoices, numbers
-from invoice_svc.bulk import fetch, new_id
 from invoice_svc.customers import Customer, Owner
 from invoice_svc.disputes import Dispute
 from invoice_svc.inputs import DUE_BEFORE_ISSUE, InvoiceIn, IssueIn
@@ -24,6 +22,8 @@ from invoice_svc.invoices import Invoice
 from invoice_svc.receiving import unknown
 from remit_events.envelope import Event
 from remit_events.outbox import emit
+from remit_events.session import Session
+from remit_service.bulk import fetch, new_id
 from remit_service.problems import FieldError, Problem, conflict, invalid
 
 Who = Owner | Customer
@@ -44,7 +44,7 @@ class Taken:
 
 
 async def create(
-    session: AsyncSession, seller_id: UUID, given: Sequence[InvoiceIn], now: datetime
+    session: Session, seller_id: UUID, given: Sequence[InvoiceIn], now: datetime
 ) -> list[Invoice | Problem]:
     """Issues (or keeps as drafts) what can be; gives per invoice itself or why not, in order."""
     by_id, by_external = await _customers(session, seller_id, given)
@@ -71,16 +71,14 @@ async def create(
     return outcomes
 
 
-async def issue_draft(
-    session: AsyncSession, seller_id: UUID, invoice_id: UUID, given: IssueIn, now: datetime
-) -> Invoice:
+async def issue_draft(session: Session, seller_id: UUID, invoice_id: UUID, given: IssueIn, now: datetime) -> Invoice:
     """Makes a draft final; raises 404, and 409 for what is no draft."""
     customer, invoice = await invoices.lock_one(session, seller_id, invoice_id)
     await _finish(session, customer, invoice, given.number, given.issue_date, now)
     return invoice
 
 
-async def revise(session: AsyncSession, customer: Who, invoice: Invoice, given: InvoiceIn, now: datetime) -> Invoice:
+async def revise(session: Session, customer: Who, invoice: Invoice, given: InvoiceIn, now: datetime) -> Invoice:
     """Writes a locked draft anew, and issues it unless it stays a draft. An issued invoice only takes what it says
     already: nothing edits it (409)."""
     if invoice.status != "draft":
@@ -104,7 +102,7 @@ async def revise(session: AsyncSession, customer: Who, invoice: Invoice, given: 
 
 
 async def _finish(
-    session: AsyncSession,
+    session: Session,
     customer: Who,
     invoice: Invoice,
     number: str | None,
@@ -130,19 +128,19 @@ async def _finish(
     await emit(session, events, now=now)
 
 
-async def _update(session: AsyncSession, invoice: Invoice) -> None:
+async def _update(session: Session, invoice: Invoice) -> None:
     try:
         await invoices.update(session, [invoice])
-    except IntegrityError:
+    except asyncpg.UniqueViolationError:
         raise _raced() from None
 
 
-async def _in_use(session: AsyncSession, seller_id: UUID, number: str) -> bool:
+async def _in_use(session: Session, seller_id: UUID, number: str) -> bool:
     return bool(await fetch(session, _TAKEN, seller_id=seller_id, numbers=[number], external_ids=[]))
 
 
 async def _customers(
-    session: AsyncSession, seller_id: UUID, given: Sequence[InvoiceIn]
+    session: Session, seller_id: UUID, given: Sequence[InvoiceIn]
 ) -> tuple[dict[UUID, Owner], dict[str, Owner]]:
     ids = {one.customer_id for one in given if one.customer_id}
     external_ids = {one.customer_external_id for one in given if one.customer_external_id}
@@ -150,7 +148,7 @@ async def _customers(
     return {one.id: one for one in found}, {one.external_id: one for one in found}
 
 
-async def _taken(session: AsyncSession, seller_id: UUID, given: Sequence[InvoiceIn]) -> Taken:
+async def _taken(session: Session, seller_id: UUID, given: Sequence[InvoiceIn]) -> Taken:
     wanted = [one.number for one in given if one.number]
     external = [one.external_id for one in given if one.external_id]
     taken = Taken()
@@ -197,7 +195,7 @@ def _draft(seller_id: UUID, one: InvoiceIn, customer: Who | None, taken: Taken, 
 
 
 async def _issue(
-    session: AsyncSession, seller_id: UUID, made: Sequence[tuple[Invoice, InvoiceIn]], now: datetime
+    session: Session, seller_id: UUID, made: Sequence[tuple[Invoice, InvoiceIn]], now: datetime
 ) -> tuple[list[Dispute], list[Event]]:
     final = [(invoice, given) for invoice, given in made if not given.draft]
     nameless = sum(1 for invoice, _ in final if invoice.number is None)

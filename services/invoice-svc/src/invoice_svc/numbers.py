@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from invoice_svc.bulk import fetch
+from remit_events.session import Session
+from remit_service.bulk import fetch
 
 SERIES = "R"
 
@@ -19,7 +18,7 @@ RETURNING last_number
 _TAKEN = "SELECT number FROM invoice WHERE seller_id = :seller_id AND number = ANY(CAST(:numbers AS text[]))"
 
 
-async def take(session: AsyncSession, seller_id: UUID, count: int, *, series: str = SERIES) -> list[str]:
+async def take(session: Session, seller_id: UUID, count: int, *, series: str = SERIES) -> list[str]:
     """The next `count` numbers, in order. One that a caller gave to an invoice of theirs is passed over."""
     given: list[str] = []
     while len(given) < count:

@@ -9,16 +9,16 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from invoice_svc import customers, days, invoices, promises
 from invoice_svc.allocation import Split
-from invoice_svc.bulk import fetch, insert_objects, insert_rows, records, update_objects
 from invoice_svc.invoices import Invoice
 from invoice_svc.tables import allocation, payment
 from remit_events.envelope import Event
 from remit_events.invoices import Allocation, PaymentReceived, PaymentReversed
 from remit_events.outbox import emit
+from remit_events.session import Session
+from remit_service.bulk import fetch, insert_objects, insert_rows, records, update_objects
 from remit_service.problems import conflict, invalid, not_found
 
 _ALLOCATIONS = """
@@ -107,7 +107,7 @@ COLUMNS = tuple(one.name for one in fields(Payment) if one.name != "parts")
 CHANGING = ("id", "status", "reversed_on", "reversal_reason", "updated_at")
 
 
-async def load(session: AsyncSession, seller_id: UUID, wanted: ColumnElement[bool]) -> list[Payment]:
+async def load(session: Session, seller_id: UUID, wanted: ColumnElement[bool]) -> list[Payment]:
     """Payments with their parts."""
     statement = select(payment).where(payment.c.seller_id == seller_id, wanted).order_by(payment.c.id)
     found = {one.id: one for one in records(Payment, await session.execute(statement))}
@@ -115,7 +115,7 @@ async def load(session: AsyncSession, seller_id: UUID, wanted: ColumnElement[boo
     return list(found.values())
 
 
-async def attach_parts(session: AsyncSession, found: Mapping[UUID, Payment]) -> None:
+async def attach_parts(session: Session, found: Mapping[UUID, Payment]) -> None:
     if not found:
         return
     parts: dict[UUID, list[Part]] = {}
@@ -125,7 +125,7 @@ async def attach_parts(session: AsyncSession, found: Mapping[UUID, Payment]) -> 
         found[owner].parts = tuple(its)
 
 
-async def find(session: AsyncSession, seller_id: UUID, payment_id: UUID) -> Payment:
+async def find(session: Session, seller_id: UUID, payment_id: UUID) -> Payment:
     """Raises a 404 problem."""
     found = await load(session, seller_id, payment.c.id == payment_id)
     if not found:
@@ -133,7 +133,7 @@ async def find(session: AsyncSession, seller_id: UUID, payment_id: UUID) -> Paym
     return found[0]
 
 
-async def insert(session: AsyncSession, made: Sequence[Payment]) -> None:
+async def insert(session: Session, made: Sequence[Payment]) -> None:
     """Stores new payments and their parts; 409 when another transaction just recorded the same reference."""
     ordered = sorted(made, key=lambda one: (one.provider, one.reference))
     stored = await insert_objects(session, payment, COLUMNS, ordered)
@@ -157,12 +157,12 @@ async def insert(session: AsyncSession, made: Sequence[Payment]) -> None:
     )
 
 
-async def update(session: AsyncSession, changed: Iterable[Payment]) -> None:
+async def update(session: Session, changed: Iterable[Payment]) -> None:
     await update_objects(session, payment, CHANGING, list(changed))
 
 
 async def reverse(
-    session: AsyncSession, seller_id: UUID, payment_id: UUID, reason: str, on: date | None, now: datetime
+    session: Session, seller_id: UUID, payment_id: UUID, reason: str, on: date | None, now: datetime
 ) -> Payment:
     """Takes one payment back and reopens its invoices; `on` defaults to today at the customer's place."""
     first = await find(session, seller_id, payment_id)

@@ -8,17 +8,17 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from invoice_svc import customers, days, invoices
-from invoice_svc.bulk import execute, fetch, insert_rows, new_id, update_rows
 from invoice_svc.inputs import PromiseIn
 from invoice_svc.invoices import Invoice
 from invoice_svc.tables import promise as table
 from remit_events.envelope import Event
 from remit_events.invoices import PromiseKept
 from remit_events.outbox import emit
+from remit_events.session import Session
 from remit_events.state import Promise
+from remit_service.bulk import execute, fetch, insert_rows, new_id, update_rows
 from remit_service.problems import invalid
 
 BATCH = 500
@@ -31,7 +31,7 @@ _END = "UPDATE promise SET status = :status, closed_at = :now WHERE invoice_id =
 
 
 async def make(
-    session: AsyncSession, seller_id: UUID, invoice_id: UUID, given: PromiseIn, now: datetime
+    session: Session, seller_id: UUID, invoice_id: UUID, given: PromiseIn, now: datetime
 ) -> tuple[Invoice, dict[str, Any]]:
     """Records a promise on an open invoice; one that runs is replaced. Gives the invoice and the promise's row."""
     customer, invoice = await invoices.lock_one(session, seller_id, invoice_id)
@@ -67,7 +67,7 @@ async def make(
     return invoice, row
 
 
-async def made_at(session: AsyncSession, held: Iterable[Invoice]) -> dict[UUID, datetime]:
+async def made_at(session: Session, held: Iterable[Invoice]) -> dict[UUID, datetime]:
     """Per invoice with a running promise, when it was made."""
     ids = [one.promise_id for one in held if one.promise_id]
     if not ids:
@@ -76,7 +76,7 @@ async def made_at(session: AsyncSession, held: Iterable[Invoice]) -> dict[UUID, 
     return {row.invoice_id: row.made_at for row in await fetch(session, sql, ids=ids)}
 
 
-async def close_kept(session: AsyncSession, events: Sequence[Event], now: datetime) -> None:
+async def close_kept(session: Session, events: Sequence[Event], now: datetime) -> None:
     """Closes the promises that PromiseKept events speak of."""
     kept = [event.promise for event in events if isinstance(event, PromiseKept)]
     await update_rows(
@@ -86,12 +86,12 @@ async def close_kept(session: AsyncSession, events: Sequence[Event], now: dateti
     )
 
 
-async def cancel(session: AsyncSession, invoice_id: UUID, now: datetime) -> None:
+async def cancel(session: Session, invoice_id: UUID, now: datetime) -> None:
     """The invoice was voided: its promise has no object any more."""
     await execute(session, _END, status="cancelled", now=now, invoice_id=invoice_id)
 
 
-async def expire(session: AsyncSession, now: datetime) -> int:
+async def expire(session: Session, now: datetime) -> int:
     """Judges up to `BATCH` promises whose grace has ended; gives how many were looked at.
 
     One that is still running then was not kept: in part with some money in, else broken.
@@ -117,7 +117,7 @@ async def expire(session: AsyncSession, now: datetime) -> int:
     return len(due)
 
 
-async def next_expiry(session: AsyncSession) -> datetime | None:
+async def next_expiry(session: Session) -> datetime | None:
     """When the next running promise's grace ends."""
     found: datetime | None = await session.scalar(
         select(table.c.expires_at).where(table.c.status == "running").order_by(table.c.expires_at).limit(1)
@@ -125,7 +125,7 @@ async def next_expiry(session: AsyncSession) -> datetime | None:
     return found
 
 
-async def of_invoice(session: AsyncSession, seller_id: UUID, invoice_id: UUID) -> list[dict[str, Any]]:
+async def of_invoice(session: Session, seller_id: UUID, invoice_id: UUID) -> list[dict[str, Any]]:
     """Every promise made on an invoice, oldest first."""
     statement = select(table).where(table.c.seller_id == seller_id, table.c.invoice_id == invoice_id)
     rows = await session.execute(statement.order_by(table.c.made_at, table.c.id))

@@ -11,11 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from invoice_svc import customers, days, invoices, payments, promises
 from invoice_svc.allocation import AllocationError, OpenItem, Share, Split, by_reference, to_named, to_one
-from invoice_svc.bulk import fetch, new_id
 from invoice_svc.customers import Owner
 from invoice_svc.inputs import PaymentIn
 from invoice_svc.invoices import Invoice
@@ -23,6 +20,8 @@ from invoice_svc.payments import Payment
 from invoice_svc.tables import payment as payment_table
 from remit_events.envelope import Event
 from remit_events.outbox import emit
+from remit_events.session import Session
+from remit_service.bulk import fetch, new_id
 from remit_service.problems import FieldError, Problem, conflict, invalid
 
 _INVOICES = """
@@ -67,7 +66,7 @@ class Ledger:
 
 
 async def record(
-    session: AsyncSession, seller_id: UUID, given: Sequence[PaymentIn], now: datetime
+    session: Session, seller_id: UUID, given: Sequence[PaymentIn], now: datetime
 ) -> list[Recorded | Problem]:
     """Records what can be recorded, in order; gives per payment its record or why not. Nothing of a refused one stays.
 
@@ -89,7 +88,7 @@ async def record(
     return outcomes
 
 
-async def _resolve(session: AsyncSession, ledger: Ledger, given: Sequence[PaymentIn]) -> None:
+async def _resolve(session: Session, ledger: Ledger, given: Sequence[PaymentIn]) -> None:
     ids = {one.invoice_id for one in given if one.invoice_id}
     ids |= {part.invoice_id for one in given for part in one.allocations or ()}
     numbers = {one.invoice_number for one in given if one.invoice_number}
@@ -120,7 +119,7 @@ def _customer_id(ledger: Ledger, one: PaymentIn) -> UUID | None:
     return ledger.owners.get(named) if named else None
 
 
-async def _load_known(session: AsyncSession, ledger: Ledger, given: Sequence[PaymentIn]) -> None:
+async def _load_known(session: Session, ledger: Ledger, given: Sequence[PaymentIn]) -> None:
     rows = await fetch(
         session,
         _KNOWN,
@@ -138,7 +137,7 @@ async def _load_known(session: AsyncSession, ledger: Ledger, given: Sequence[Pay
 
 
 async def _load_invoices(
-    session: AsyncSession, ledger: Ledger, given: Sequence[PaymentIn], whose: Sequence[UUID | None]
+    session: Session, ledger: Ledger, given: Sequence[PaymentIn], whose: Sequence[UUID | None]
 ) -> None:
     """All open ones where the money finds its own way, else only those named."""
     free = {owner for one, owner in zip(given, whose, strict=True) if owner and not one.names_invoices}

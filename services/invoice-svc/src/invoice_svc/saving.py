@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from invoice_svc import customers
 from invoice_svc.customer_notes import notes_of
 from invoice_svc.customers import Customer
 from invoice_svc.inputs import CustomerIn
 from remit_events.envelope import Event
 from remit_events.outbox import emit
+from remit_events.session import Session
 from remit_service.problems import FieldError, Problem, conflict
 
 
@@ -28,7 +27,7 @@ class Saved:
 
 
 async def save(
-    session: AsyncSession, seller_id: UUID, given: Sequence[CustomerIn], now: datetime, *, upsert: bool
+    session: Session, seller_id: UUID, given: Sequence[CustomerIn], now: datetime, *, upsert: bool
 ) -> list[Saved | Problem]:
     """Makes customers; one whose external id is known is replaced with `upsert`, else a 409 problem in its place."""
     known = await customers.lock_external(session, seller_id, [one.external_id for one in given])

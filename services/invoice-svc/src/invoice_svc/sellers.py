@@ -8,24 +8,24 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from invoice_svc.inputs import SellerIn
 from remit_events.invoices import SellerChanged
 from remit_events.outbox import emit
+from remit_events.session import Session
 from remit_events.state import SellerState
 from remit_service.problems import not_found
 from remit_service.sellers import save_seller
 from remit_service.tables import seller as table
 
 
-async def create(session: AsyncSession, state: SellerState, now: datetime) -> None:
+async def create(session: Session, state: SellerState, now: datetime) -> None:
     """Stores a new seller with its keys and says so to everyone."""
     await _save(session, state, now)
 
 
 async def update(
-    session: AsyncSession, seller_id: UUID, given: SellerIn, now: datetime, check: Callable[[SellerState], None]
+    session: Session, seller_id: UUID, given: SellerIn, now: datetime, check: Callable[[SellerState], None]
 ) -> SellerState:
     """Replaces what describes the seller; keys stay. `check` sees the locked state and may refuse the change."""
     old = await lock(session, seller_id)
@@ -34,7 +34,7 @@ async def update(
     return await change(session, old, new, now)
 
 
-async def change(session: AsyncSession, old: SellerState, new: SellerState, now: datetime) -> SellerState:
+async def change(session: Session, old: SellerState, new: SellerState, now: datetime) -> SellerState:
     """Stores and publishes `new` under the next version, unless nothing differs from `old`."""
     if new == old:
         return old
@@ -43,7 +43,7 @@ async def change(session: AsyncSession, old: SellerState, new: SellerState, now:
     return new
 
 
-async def lock(session: AsyncSession, seller_id: UUID) -> SellerState:
+async def lock(session: Session, seller_id: UUID) -> SellerState:
     """The seller, locked against other changes; raises a 404 problem."""
     snapshot: Any = await session.scalar(select(table.c.snapshot).where(table.c.id == seller_id).with_for_update())
     if snapshot is None:
@@ -51,6 +51,6 @@ async def lock(session: AsyncSession, seller_id: UUID) -> SellerState:
     return SellerState.model_validate(snapshot)
 
 
-async def _save(session: AsyncSession, state: SellerState, now: datetime) -> None:
+async def _save(session: Session, state: SellerState, now: datetime) -> None:
     await save_seller(session, state)
     await emit(session, [SellerChanged(seller_id=state.id, seller=state)], now=now)

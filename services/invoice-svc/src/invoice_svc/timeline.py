@@ -17,13 +17,13 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, func, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from invoice_svc.bulk import among, execute, insert_new, records
 from invoice_svc.tables import timeline_entry, timeline_invoice
 from remit_events.bus import Received
 from remit_events.catalogue import EVENT_TYPES
 from remit_events.envelope import SCHEMA_BASE, Event
+from remit_events.session import Session
+from remit_service.bulk import among, execute, insert_rows, records
 from remit_service.problems import invalid
 
 APPEND_LOCK = 0x71_6D_6C
@@ -68,7 +68,7 @@ class Entry:
 _COLUMNS = [timeline_entry.c[name] for name in Entry.__slots__]
 
 
-async def append(session: AsyncSession, received: Sequence[Received]) -> None:
+async def append(session: Session, received: Sequence[Received]) -> None:
     """Stores events in the order given; one that is there already is left alone."""
     await execute(session, _LOCK)
     rows = [
@@ -85,13 +85,13 @@ async def append(session: AsyncSession, received: Sequence[Received]) -> None:
         }
         for one in received
     ]
-    await insert_new(session, timeline_entry, rows, returning="position")
+    await insert_rows(session, timeline_entry, rows, on_conflict="DO NOTHING")
     links = [
         {"invoice_id": invoice_id, "event_id": one.message.id}
         for one in received
         for invoice_id in sorted(invoices_of(one.event))
     ]
-    await insert_new(session, timeline_invoice, links, returning="event_id")
+    await insert_rows(session, timeline_invoice, links, on_conflict="DO NOTHING")
 
 
 def invoices_of(event: Event) -> set[UUID]:
@@ -111,7 +111,7 @@ def of_invoice(seller_id: UUID, invoice_id: UUID) -> Select[Any]:
 
 
 async def read(
-    session: AsyncSession, seller_id: UUID, after: int, types: Sequence[str], limit: int
+    session: Session, seller_id: UUID, after: int, types: Sequence[str], limit: int
 ) -> tuple[list[Entry], int]:
     """The seller's next events after a position, and the position to go on from: past all that was looked at."""
     where = [timeline_entry.c.seller_id == seller_id, timeline_entry.c.position > after]

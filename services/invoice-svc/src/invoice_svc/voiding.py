@@ -5,17 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from invoice_svc import disputes, invoices, promises
-from invoice_svc.bulk import execute
 from invoice_svc.invoices import Invoice
 from remit_events.envelope import Event
 from remit_events.outbox import emit
+from remit_events.session import Session
+from remit_service.bulk import execute
 from remit_service.problems import conflict
 
 
-async def void(session: AsyncSession, seller_id: UUID, invoice_id: UUID, reason: str, now: datetime) -> Invoice:
+async def void(session: Session, seller_id: UUID, invoice_id: UUID, reason: str, now: datetime) -> Invoice:
     """Raises 404; 409 while money is on it."""
     _, invoice = await invoices.lock_one(session, seller_id, invoice_id)
     voided = invoice.void(reason, now)
@@ -28,7 +27,7 @@ async def void(session: AsyncSession, seller_id: UUID, invoice_id: UUID, reason:
     return invoice
 
 
-async def delete_draft(session: AsyncSession, seller_id: UUID, invoice_id: UUID) -> None:
+async def delete_draft(session: Session, seller_id: UUID, invoice_id: UUID) -> None:
     """Raises 404; 409 for what was issued."""
     _, invoice = await invoices.lock_one(session, seller_id, invoice_id)
     if invoice.status != "draft":

@@ -8,10 +8,10 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 from notifier_svc.gate import FOLLOW_UP
 from notifier_svc.touches import TouchBody
+from remit_events.session import Session
 from remit_events.state import Channel, CustomerState, SellerState, Stage, Tone
 
 # Longer than asking and deciding ever takes; a worker that dies meanwhile lets its claims go.
@@ -106,14 +106,14 @@ GROUP BY reminder.invoice_id
 Sellers = dict[UUID, SellerState]
 
 
-async def claim(connection: AsyncConnection, now: datetime, size: int, worker: int, sellers: Sellers) -> Batch:
+async def claim(session: Session, now: datetime, size: int, worker: int, sellers: Sellers) -> Batch:
     """Takes up to `size` touches that are due, passing over what others hold; `sellers` keeps what was parsed.
 
     One statement, which needs no transaction around it.
     """
     token = uuid4()
     values = {"now": now, "size": size, "lease": now + LEASE, "token": token, "worker": worker}
-    rows = await connection.execute(_CLAIM, values)
+    rows = await session.execute(_CLAIM, values)
     claims: dict[UUID, Claim] = {}
     for row in rows:
         found = claims.get(row.id) or claims.setdefault(row.id, _claim(row, sellers))
@@ -152,12 +152,12 @@ def _seller(row: Any, sellers: Sellers) -> SellerState:
     return known
 
 
-async def next_due(executor: AsyncSession | AsyncConnection) -> datetime | None:
-    found: datetime | None = await executor.scalar(_NEXT)
+async def next_due(session: Session) -> datetime | None:
+    found: datetime | None = await session.scalar(_NEXT)
     return found
 
 
-async def reminders_sent(session: AsyncSession, invoice_ids: list[UUID]) -> dict[UUID, int]:
+async def reminders_sent(session: Session, invoice_ids: list[UUID]) -> dict[UUID, int]:
     """Per invoice: distinct touches after its due date with at least one delivery sent and not failed since."""
     rows = await session.execute(_REMINDERS, {"ids": invoice_ids})
     return {row.invoice_id: row.sent for row in rows}

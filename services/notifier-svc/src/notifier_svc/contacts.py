@@ -9,10 +9,10 @@ from uuid import UUID
 
 from pydantic_core import to_json
 from sqlalchemy import select, text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifier_svc.tables import customer
 from remit_events.bus import Received
+from remit_events.session import Session
 from remit_events.state import Channel, CustomerState, Stage
 
 # What must reach the debtor even after unsubscribing from e-mail: then it goes by letter.
@@ -94,7 +94,7 @@ SELECT seller_id, channel, address_sha256, kind FROM suppression WHERE address_s
 """)
 
 
-async def fold(session: AsyncSession, received: Sequence[Received]) -> set[UUID]:
+async def fold(session: Session, received: Sequence[Received]) -> set[UUID]:
     """Keeps the newest customer snapshot any event of the batch carries; gives whose came along."""
     newest: dict[UUID, tuple[UUID, CustomerState]] = {}
     for one in received:
@@ -120,13 +120,13 @@ def _row(seller_id: UUID, state: CustomerState) -> dict[str, object]:
     }
 
 
-async def locked(session: AsyncSession, ids: Iterable[UUID]) -> dict[UUID, CustomerState]:
+async def locked(session: Session, ids: Iterable[UUID]) -> dict[UUID, CustomerState]:
     """Those of `ids` that are known, with their rows locked in id order."""
     rows = await session.execute(_LOCK, {"ids": sorted(set(ids))})
     return {row.id: CustomerState.model_validate(row.snapshot) for row in rows}
 
 
-async def closed_addresses(session: AsyncSession, customers: Collection[CustomerState]) -> Closed:
+async def closed_addresses(session: Session, customers: Collection[CustomerState]) -> Closed:
     """The suppressions of every address of `customers`, in one query."""
     hashes = {
         address.sha256 for customer in customers for channel in Channel if (address := address_of(customer, channel))
@@ -137,7 +137,7 @@ async def closed_addresses(session: AsyncSession, customers: Collection[Customer
     return {(row.seller_id, Channel(row.channel), row.address_sha256): row.kind for row in rows}
 
 
-async def find(session: AsyncSession, seller_id: UUID, customer_id: UUID) -> CustomerState | None:
+async def find(session: Session, seller_id: UUID, customer_id: UUID) -> CustomerState | None:
     """A seller's own customer."""
     mine = select(customer.c.snapshot).where(customer.c.id == customer_id, customer.c.seller_id == seller_id)
     snapshot = await session.scalar(mine)

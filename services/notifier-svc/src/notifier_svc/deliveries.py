@@ -58,7 +58,6 @@ class Deliveries:
         self._still_owed, self._planner, self._worker = still_owed, planner, worker
         self._batch = batch
         # For statements that are a transaction by themselves: two round trips less than a session's.
-        self._single = db.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._sellers: dict[UUID, SellerState] = {}
         self._nudges = 0
         self._seen: datetime | None = None
@@ -94,11 +93,11 @@ class Deliveries:
         return known[0]
 
     async def _claimed(self) -> Batch:
-        async with self._single.connect() as connection:
+        async with self._db.single() as session:
             now = self._clock.now()
-            batch = await claims.claim(connection, now, self._batch, self._worker.id, self._sellers)
+            batch = await claims.claim(session, now, self._batch, self._worker.id, self._sellers)
             if not batch.claims:
-                self._seen = await claims.next_due(connection)
+                self._seen = await claims.next_due(session)
         return batch
 
     async def _marked(self, batch: Batch, plans: Sequence[Plan]) -> list[Hand]:
@@ -122,9 +121,9 @@ class Deliveries:
     async def _mark(self, batch: Batch, plans: Sequence[Plan]) -> list[Hand]:
         given = batch.token, plans, self._worker.id, self._clock.now()
         if all(plan.quiet for plan in plans):
-            async with self._single.connect() as connection:
-                hands = await marking.mark_quietly(connection, *given)
-                self._seen = await claims.next_due(connection) if not hands else None
+            async with self._db.single() as session:
+                hands = await marking.mark_quietly(session, *given)
+                self._seen = await claims.next_due(session) if not hands else None
             return hands
         async with self._db.transaction() as session:
             hands = await marking.mark(session, *given)

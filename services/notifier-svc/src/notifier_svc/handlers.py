@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import event, select
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import select
 from uuid6 import uuid7
 
 from notifier_svc import contacts
@@ -24,6 +23,7 @@ from remit_events.invoices import InvoiceIssued, PaymentReceived
 from remit_events.notifications import ReminderFailed
 from remit_events.outbox import emit
 from remit_events.schedule import PaymentDue
+from remit_events.session import Session
 from remit_events.state import Channel, CustomerState, SellerState
 from remit_service.clock import Clock
 from remit_service.sellers import apply_seller_events
@@ -49,7 +49,7 @@ class Handler:
         self._clock = clock
         self._nudge = nudge
 
-    async def __call__(self, session: AsyncSession, received: Sequence[Received]) -> None:
+    async def __call__(self, session: Session, received: Sequence[Received]) -> None:
         now = self._clock.now()
         await apply_seller_events(session, received)
         arrived = await contacts.fold(session, received)
@@ -60,7 +60,7 @@ class Handler:
             await self._plan(session, touches, sellers, now)
 
     async def _plan(
-        self, session: AsyncSession, touches: list[Planned], sellers: Mapping[UUID, SellerState], now: datetime
+        self, session: Session, touches: list[Planned], sellers: Mapping[UUID, SellerState], now: datetime
     ) -> None:
         customers = await contacts.locked(session, {touch.customer_id for touch in touches})
         closed = await contacts.closed_addresses(session, customers.values())
@@ -70,10 +70,10 @@ class Handler:
             await store(session, once, now)
         unreachable = [failure(touch) for touch in new if touch.nobody and touch.planned.stage not in TRANSACTIONAL]
         await emit(session, unreachable, now=now)
-        event.listen(session.sync_session, "after_commit", lambda _: self._nudge(), once=True)
+        session.after_commit.append(self._nudge)
 
 
-async def _sellers(session: AsyncSession, received: Iterable[Received]) -> dict[UUID, SellerState]:
+async def _sellers(session: Session, received: Iterable[Received]) -> dict[UUID, SellerState]:
     """The sellers these events are sent for: whether invoices and thank-yous go, and from which domain."""
     asked = {
         one.event.seller_id for one in received if isinstance(one.event, PaymentDue | InvoiceIssued | PaymentReceived)

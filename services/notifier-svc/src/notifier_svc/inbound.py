@@ -8,7 +8,6 @@ from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifier_svc import ledger, optout
 from notifier_svc import tables as t
@@ -19,6 +18,7 @@ from notifier_svc.suppressions import Closing, close_addresses, customers_at, op
 from remit_events.envelope import Event
 from remit_events.notifications import ReplyReceived
 from remit_events.outbox import emit
+from remit_events.session import Session
 from remit_events.state import Channel, CustomerState, SellerState
 from remit_service.tables import seller
 
@@ -40,13 +40,13 @@ class Inbound:
     opt_out_type: str = ""
 
 
-async def first_time(session: AsyncSession, sid: str, status: str, now: datetime) -> bool:
+async def first_time(session: Session, sid: str, status: str, now: datetime) -> bool:
     """Whether this callback is new: a replay finds the row of the first and does nothing."""
     row = insert(t.callback).values(message_sid=sid, message_status=status, received_at=now)
     return (await session.execute(row.on_conflict_do_nothing().returning(t.callback.c.message_sid))).first() is not None
 
 
-async def known(session: AsyncSession, sid: str) -> bool:
+async def known(session: Session, sid: str) -> bool:
     """Whether an inbound message was taken before."""
     row = select(t.callback.c.message_sid).where(
         t.callback.c.message_sid == sid, t.callback.c.message_status == "inbound"
@@ -55,7 +55,7 @@ async def known(session: AsyncSession, sid: str) -> bool:
 
 
 async def message_status(
-    session: AsyncSession, stored: Stored, sid: str, status: str, error_code: int | None, now: datetime
+    session: Session, stored: Stored, sid: str, status: str, error_code: int | None, now: datetime
 ) -> None:
     """What Twilio says of a message of ours. Its word ends what we did not know."""
     told: list[Event] = []
@@ -74,7 +74,7 @@ async def message_status(
     await emit(session, told, now=now)
 
 
-async def answer(session: AsyncSession, inbound: Inbound, now: datetime) -> str | None:
+async def answer(session: Session, inbound: Inbound, now: datetime) -> str | None:
     """Takes an inbound SMS; gives the text to confirm a stop with, once."""
     if not await first_time(session, inbound.sid, "inbound", now):
         return None
@@ -113,14 +113,14 @@ def _intent(inbound: Inbound) -> optout.Intent:
     return "start" if handled == "START" else optout.intent(inbound.body)
 
 
-async def _meant(session: AsyncSession, number: str, sellers: set[UUID]) -> list[SellerState]:
+async def _meant(session: Session, number: str, sellers: set[UUID]) -> list[SellerState]:
     """The sellers who send from that number; where none has it as theirs, all whose customer it is."""
     rows = await session.execute(select(seller.c.snapshot).where(seller.c.id.in_(sellers)).order_by(seller.c.id))
     known = [SellerState.model_validate(row.snapshot) for row in rows]
     return [by for by in known if by.sms_from == number] or known
 
 
-async def _language(session: AsyncSession, event: Event) -> str | None:
+async def _language(session: Session, event: Event) -> str | None:
     customer_id = event.partition_key()
     snapshot = await session.scalar(select(t.customer.c.snapshot).where(t.customer.c.id == customer_id))
     return CustomerState.model_validate(snapshot).language if snapshot else None

@@ -10,7 +10,6 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifier_svc import events
 from notifier_svc.events import Ref
@@ -21,6 +20,7 @@ from notifier_svc.touches import TouchBody
 from remit_events.envelope import Event
 from remit_events.notifications import ReminderDelivered, ReminderSent
 from remit_events.schedule import Item
+from remit_events.session import Session
 from remit_events.state import Channel, CustomerState, Stage, Tone
 
 _ITEMS = TypeAdapter(tuple[Item, ...])
@@ -93,19 +93,19 @@ WHERE id = :id
 """)
 
 
-async def locked(session: AsyncSession, ids: Sequence[UUID]) -> list[Stored]:
+async def locked(session: Session, ids: Sequence[UUID]) -> list[Stored]:
     """The deliveries with their customers' rows locked, in id order."""
     rows = await session.execute(_LOCKED, {"ids": list(ids)})
     return [_stored(row) for row in rows]
 
 
-async def find(session: AsyncSession, provider: str, provider_id: str) -> UUID | None:
+async def find(session: Session, provider: str, provider_id: str) -> UUID | None:
     found: UUID | None = await session.scalar(_FIND, {"provider": provider, "provider_id": provider_id})
     return found
 
 
 async def sent(
-    session: AsyncSession, one: Stored, at: datetime, now: datetime, *, provider_id: str | None = None, note: str = ""
+    session: Session, one: Stored, at: datetime, now: datetime, *, provider_id: str | None = None, note: str = ""
 ) -> list[Event]:
     """It went after all: what was unknown (or still under way) is sent."""
     today = local_day(one.customer, at)
@@ -128,7 +128,7 @@ async def sent(
 
 
 async def failed(
-    session: AsyncSession,
+    session: Session,
     one: Stored,
     reason_class: str,
     reason: str,
@@ -149,7 +149,7 @@ async def failed(
     return told
 
 
-async def heard(session: AsyncSession, one: Stored, status: str, now: datetime) -> list[Event]:
+async def heard(session: Session, one: Stored, status: str, now: datetime) -> list[Event]:
     """The provider's own word for where it is; `delivered` is told once."""
     arrived = status in ("delivered", "read")
     values = {"id": one.id, "status": status, "delivered_at": now if arrived else None, "now": now}

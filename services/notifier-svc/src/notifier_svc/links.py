@@ -10,11 +10,11 @@ from datetime import datetime
 
 from pydantic_core import to_json
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifier_svc.claims import Claim
 from notifier_svc.contacts import address_of
 from notifier_svc.planning import Hand, Links
+from remit_events.session import Session
 from remit_events.state import Channel
 
 _REMEMBER = text("""
@@ -51,7 +51,7 @@ class UnsubscribeLinks:
         return Links(f"{self._public_url}/v1/unsubscribe/{token}", mailto, token_hash(token))
 
 
-async def remember(session: AsyncSession, hands: Sequence[Hand], now: datetime) -> None:
+async def remember(session: Session, hands: Sequence[Hand], now: datetime) -> None:
     """Stores what the links in these messages stand for."""
     rows = [
         {

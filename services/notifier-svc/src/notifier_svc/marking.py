@@ -13,7 +13,6 @@ from uuid import UUID
 
 from pydantic_core import to_json
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 from uuid6 import uuid7
 
 from notifier_svc import events
@@ -24,6 +23,7 @@ from notifier_svc.storage import NewDelivery, add_deliveries
 from remit_events.envelope import Event
 from remit_events.outbox import emit
 from remit_events.schedule import Item
+from remit_events.session import Session
 
 # Customers are locked first and in id order, as everywhere events are emitted.
 _MARK = text("""
@@ -67,7 +67,7 @@ RETURNING touch.id
 """)
 
 
-async def mark(session: AsyncSession, token: UUID, plans: Sequence[Plan], worker: int, now: datetime) -> list[Hand]:
+async def mark(session: Session, token: UUID, plans: Sequence[Plan], worker: int, now: datetime) -> list[Hand]:
     """Stores what was decided and tells it; gives the hands that are ours to send."""
     await _reroute(session, plans, now)
     ours = await _marked(session, token, plans, worker, now)
@@ -77,17 +77,13 @@ async def mark(session: AsyncSession, token: UUID, plans: Sequence[Plan], worker
     return hands
 
 
-async def mark_quietly(
-    connection: AsyncConnection, token: UUID, plans: Sequence[Plan], worker: int, now: datetime
-) -> list[Hand]:
+async def mark_quietly(session: Session, token: UUID, plans: Sequence[Plan], worker: int, now: datetime) -> list[Hand]:
     """The same where all plans are quiet, in one statement that needs no transaction around it."""
-    ours = await _marked(connection, token, plans, worker, now)
+    ours = await _marked(session, token, plans, worker, now)
     return [hand for plan in ours for hand in plan.hands]
 
 
-async def _marked(
-    executor: AsyncSession | AsyncConnection, token: UUID, plans: Sequence[Plan], worker: int, now: datetime
-) -> list[Plan]:
+async def _marked(session: Session, token: UUID, plans: Sequence[Plan], worker: int, now: datetime) -> list[Plan]:
     """Stores it; gives the plans whose claim is still ours."""
     values = {
         "deliveries": to_json([row for plan in plans for row in _delivery_rows(plan)]).decode(),
@@ -97,7 +93,7 @@ async def _marked(
         "worker": worker,
         "now": now,
     }
-    mine = set((await executor.execute(_MARK, values)).scalars())
+    mine = set((await session.execute(_MARK, values)).scalars())
     return [plan for plan in plans if plan.claim.id in mine]
 
 
@@ -144,7 +140,7 @@ def _content_row(plan: Plan) -> dict[str, Any] | None:
     }
 
 
-async def _reroute(session: AsyncSession, plans: Sequence[Plan], now: datetime) -> None:
+async def _reroute(session: Session, plans: Sequence[Plan], now: datetime) -> None:
     """Letters in place of e-mails to those who unsubscribed; they go with the next batch."""
     new = [
         (plan.claim, NewDelivery(identity := uuid7(), plan.claim.id, address, f"{identity.hex}@remit.invalid", now))
@@ -155,7 +151,7 @@ async def _reroute(session: AsyncSession, plans: Sequence[Plan], now: datetime) 
         await add_deliveries(session, [(claim.seller.id, claim.customer.id, one) for claim, one in new], now)
 
 
-async def _told(session: AsyncSession, plans: Sequence[Plan]) -> list[Event]:
+async def _told(session: Session, plans: Sequence[Plan]) -> list[Event]:
     """What others must know of these decisions: cancelled touches, dropped items, channels that failed."""
     told: list[Event] = [cancelled for plan in plans if (cancelled := events.cancellation(plan))]
     failed = [(plan, job, why) for plan in plans for job, why in plan.failed]

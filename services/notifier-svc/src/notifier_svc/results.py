@@ -10,7 +10,6 @@ from uuid import UUID
 
 from pydantic_core import to_json
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifier_svc import events
 from notifier_svc.events import Ref
@@ -20,6 +19,7 @@ from notifier_svc.providers import Outcome, Result
 from notifier_svc.suppressions import Closing, close_addresses
 from remit_events.envelope import Event
 from remit_events.outbox import emit
+from remit_events.session import Session
 from remit_events.state import Stage
 
 FIRST_RETRY = timedelta(seconds=30)
@@ -83,7 +83,7 @@ SELECT array(SELECT id FROM done) AS ids, (SELECT min(next_at) FROM touch WHERE 
 """)
 
 
-async def record(session: AsyncSession, done: Sequence[Done], now: datetime) -> Recorded:
+async def record(session: Session, done: Sequence[Done], now: datetime) -> Recorded:
     """Stores results and tells them."""
     rows = [_row(one) for one in done]
     found = (await session.execute(_RECORD, {"rows": to_json(rows).decode(), "now": now})).one()
@@ -137,7 +137,7 @@ def reminded(hand: Hand, today: date) -> list[UUID]:
     return [invoice.id for invoice in kept if invoice.due_date and invoice.due_date < today]
 
 
-async def _events(session: AsyncSession, told: Sequence[Done]) -> list[Event]:
+async def _events(session: Session, told: Sequence[Done]) -> list[Event]:
     refused = {one.hand.claim.id for one in told if one.outcome.result is Result.REFUSED}
     lost = await events.failed_touches(session, refused) if refused else set()
     return [event for one in told if (event := _event(one, one.hand.claim.id in lost))]

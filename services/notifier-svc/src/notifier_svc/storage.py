@@ -10,10 +10,10 @@ from uuid import UUID
 
 from pydantic_core import to_json
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifier_svc.contacts import Address, Note
 from notifier_svc.touches import Planned, TouchBody
+from remit_events.session import Session
 from remit_events.state import Channel, Stage, Tone
 
 
@@ -86,7 +86,7 @@ WHERE delivery.touch_id = released.id AND delivery.status = 'pending'
 _WAITING = text("SELECT * FROM touch WHERE waiting AND customer_id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
 
 
-async def store(session: AsyncSession, touches: Sequence[NewTouch], now: datetime) -> None:
+async def store(session: Session, touches: Sequence[NewTouch], now: datetime) -> None:
     """Inserts what is new, each touch at most once; a (touch, channel, recipient) already there stays as it is."""
     if not touches:
         return
@@ -100,7 +100,7 @@ async def store(session: AsyncSession, touches: Sequence[NewTouch], now: datetim
         await session.execute(_NEXT_AT, {"ids": known})
 
 
-async def add_deliveries(session: AsyncSession, new: Sequence[tuple[UUID, UUID, NewDelivery]], now: datetime) -> None:
+async def add_deliveries(session: Session, new: Sequence[tuple[UUID, UUID, NewDelivery]], now: datetime) -> None:
     """Each with its seller and customer."""
     rows = [_delivery_row(*one) for one in new]
     await session.execute(_DELIVERIES, {"rows": to_json(rows).decode(), "now": now})
@@ -140,12 +140,12 @@ def _delivery_row(seller_id: UUID, customer_id: UUID, one: NewDelivery) -> dict[
     }
 
 
-async def release(session: AsyncSession, seller_id: UUID, why: str, now: datetime) -> None:
+async def release(session: Session, seller_id: UUID, why: str, now: datetime) -> None:
     """What was held for that reason is looked at again at once."""
     await session.execute(_RELEASE, {"seller_id": seller_id, "why": why, "now": now})
 
 
-async def take_waiting(session: AsyncSession, customer_ids: Collection[UUID]) -> list[Planned]:
+async def take_waiting(session: Session, customer_ids: Collection[UUID]) -> list[Planned]:
     """Touches that waited for a customer who has arrived."""
     if not customer_ids:
         return []

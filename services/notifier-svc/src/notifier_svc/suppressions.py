@@ -10,11 +10,11 @@ from uuid import UUID
 
 from pydantic_core import to_json
 from sqlalchemy import bindparam, select, text
-from sqlalchemy.ext.asyncio import AsyncSession
 from uuid6 import uuid7
 
 from notifier_svc.tables import customer
 from remit_events.notifications import ContactRestored, ContactSuppressed
+from remit_events.session import Session
 from remit_events.state import Channel
 
 
@@ -66,7 +66,7 @@ _WHO = {
 }
 
 
-async def close_addresses(session: AsyncSession, closing: Sequence[Closing], now: datetime) -> list[ContactSuppressed]:
+async def close_addresses(session: Session, closing: Sequence[Closing], now: datetime) -> list[ContactSuppressed]:
     """Closes what is open; gives an event for each that changed. The caller holds the customers' locks."""
     rows = [
         {
@@ -98,7 +98,7 @@ async def close_addresses(session: AsyncSession, closing: Sequence[Closing], now
 
 
 async def open_address(
-    session: AsyncSession,
+    session: Session,
     seller_id: UUID,
     customer_ids: Sequence[UUID],
     channel: Channel,
@@ -128,7 +128,7 @@ async def open_address(
     ]
 
 
-async def customers_at(session: AsyncSession, channel: Channel, address_sha256: str) -> dict[UUID, list[UUID]]:
+async def customers_at(session: Session, channel: Channel, address_sha256: str) -> dict[UUID, list[UUID]]:
     """Per seller the customers reached at that address, locked in id order."""
     found: dict[UUID, list[UUID]] = {}
     for row in await session.execute(_WHO[channel], {"address_sha256": address_sha256}):
@@ -136,12 +136,12 @@ async def customers_at(session: AsyncSession, channel: Channel, address_sha256: 
     return found
 
 
-async def customers_of(session: AsyncSession, seller_id: UUID, channel: Channel, address_sha256: str) -> list[UUID]:
+async def customers_of(session: Session, seller_id: UUID, channel: Channel, address_sha256: str) -> list[UUID]:
     """One seller's customers at that address, locked in id order."""
     return (await customers_at(session, channel, address_sha256)).get(seller_id, [])
 
 
-async def closed_since(session: AsyncSession, hashes: Collection[str]) -> set[tuple[UUID, str, str]]:
+async def closed_since(session: Session, hashes: Collection[str]) -> set[tuple[UUID, str, str]]:
     """Which of these addresses are closed now, as (seller, channel, address hash)."""
     rows = await session.execute(_CLOSED_NOW, {"hashes": list(hashes)})
     return {(row.seller_id, row.channel, row.address_sha256) for row in rows}

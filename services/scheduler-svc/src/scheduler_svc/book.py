@@ -10,7 +10,7 @@ from uuid import UUID
 
 from remit_events.envelope import Event
 from remit_events.state import CustomerState
-from scheduler_svc.bulk import new_id
+from remit_service.bulk import new_id
 from scheduler_svc.days import today_of
 from scheduler_svc.ledger import DemandDue, FinalOutcome, FollowUp, Progress, TouchItem
 from scheduler_svc.outgoing import decision_event

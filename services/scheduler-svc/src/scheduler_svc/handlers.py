@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from remit_events import escalations, invoices, notifications
 from remit_events.envelope import CustomerEvent
 from remit_events.escalations import EscalationResolved, EscalationTriggered
@@ -27,12 +25,12 @@ from remit_events.notifications import (
     ReminderUnknown,
     ReplyReceived,
 )
+from remit_events.session import Session
 from remit_events.state import Stage
 from remit_service.clock import Clock
 from remit_service.sellers import apply_seller_events
 from scheduler_svc import customer_facts, delivery_facts, escalation_facts, invoice_facts, policies, shelving
 from scheduler_svc.book import Book
-from scheduler_svc.bulk import direct
 from scheduler_svc.policies import PolicyCache
 
 if TYPE_CHECKING:
@@ -50,14 +48,13 @@ class Handlers:
         self._cache = cache
         self._changed = changed
 
-    async def handle(self, session: AsyncSession, received: Sequence[Received]) -> None:
+    async def handle(self, session: Session, received: Sequence[Received]) -> None:
         """Any events of the three topics, in bus order, each for the first time."""
         await self._sellers(session, received)
         events = [(one.event, one) for one in received if _concerns(one)]
         told = [(event, one) for event, one in events if isinstance(event, CustomerEvent)]
         if not told:
             return
-        await direct(session)
         book = Book(self._clock.now())
         await _load(session, book, [event for event, _ in told])
         for event, one in told:
@@ -71,7 +68,7 @@ class Handlers:
         await shelving.write(session, book)
         self._changed()
 
-    async def _sellers(self, session: AsyncSession, received: Sequence[Received]) -> None:
+    async def _sellers(self, session: Session, received: Sequence[Received]) -> None:
         changed = [one for one in received if isinstance(one.event, SellerChanged)]
         if changed:
             await apply_seller_events(session, changed)
@@ -86,7 +83,7 @@ def _concerns(one: Received) -> bool:
     return not isinstance(event, ReplyReceived)
 
 
-async def _load(session: AsyncSession, book: Book, events: Sequence[CustomerEvent]) -> None:
+async def _load(session: Session, book: Book, events: Sequence[CustomerEvent]) -> None:
     whose = {event.customer_id: event.seller_id for event in events}
     closing = [event for event in events if isinstance(event, ContactSuppressed | ContactRestored)]
     addresses = [(event.seller_id, f"{event.channel}:{event.recipient_sha256}") for event in closing]

@@ -9,11 +9,10 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
+from remit_events.session import Session
 from remit_events.state import CustomerState
+from remit_service.bulk import execute, fetch
 from scheduler_svc import records
-from scheduler_svc.bulk import execute, fetch
 from scheduler_svc.gate import LAW_CAP
 from scheduler_svc.ledger import Contact, Debtor, DemandDue, FailedTouch, FollowUp, Ledger
 from scheduler_svc.policies import PolicyCache
@@ -124,7 +123,7 @@ class Batch:
 
 
 async def load(
-    session: AsyncSession,
+    session: Session,
     rows: Sequence[Any],
     policies: PolicyCache,
     now: datetime,
@@ -143,14 +142,10 @@ async def load(
         await execute(session, _LOCK_SHARED, addresses=addresses)
     demands = await fetch(session, _DEMANDS, ids=ids) if any(row.has_demands for row in known) else ()
     failed = await fetch(session, _FAILED, ids=ids) if any(row.has_failed for row in known) else ()
-    more = (
-        {row.invoice_id for row in demands}
-        | {UUID(i["invoice_id"]) for row in failed for i in records.plain(row.listed)}
-        | {*also}
-    )
+    more = {row.invoice_id for row in demands} | {UUID(i["invoice_id"]) for row in failed for i in row.listed} | {*also}
     follow_ups = await fetch(session, _FOLLOW_UPS, ids=ids, more=list(more))
     debtors = {
-        row.id: records.debtor(row.seller_id, records.snapshot_of(CustomerState, row.snapshot), row.suppressed)
+        row.id: records.debtor(row.seller_id, CustomerState.model_validate(row.snapshot), row.suppressed)
         for row in known
     }
     batch = Batch(known, defaultdict(list), defaultdict(list), defaultdict(list), ContactBook(), debtors)
@@ -161,7 +156,7 @@ async def load(
         if row.invoice_id in there:
             batch.demands[row.customer_id].append(records.demand(row))
     for row in failed:
-        if all(UUID(item["invoice_id"]) in there for item in records.plain(row.listed)):
+        if all(UUID(item["invoice_id"]) in there for item in row.listed):
             batch.failed[row.customer_id].append(records.failed_touch(row))
     sellers = {row.id: row.seller_id for row in known}
     wanted = [(sellers[c], one.policy) for c, found in batch.follow_ups.items() for one in found]
@@ -177,8 +172,6 @@ def longest_look_back(policies: Iterable[Policy]) -> int:
     return max([LAW_CAP.days, *(max(pair) for pair in caps)])
 
 
-async def _load_contacts(
-    session: AsyncSession, batch: Batch, ids: list[UUID], addresses: list[str], since: date
-) -> None:
+async def _load_contacts(session: Session, batch: Batch, ids: list[UUID], addresses: list[str], since: date) -> None:
     for row in await fetch(session, _CONTACTS, ids=ids, addresses=addresses, since=since):
         batch.contacts.add(row.seller_id, row.customer_id, Contact(row.on_date, row.touch_id), row.addresses)

@@ -10,11 +10,11 @@ from typing import Any
 from uuid import UUID
 
 from pydantic_core import to_json
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from remit_events.session import Session
 from remit_events.state import Profile
+from remit_service.bulk import execute, fetch, insert_rows
 from scheduler_svc import tables as t
-from scheduler_svc.bulk import execute, fetch, insert_rows
 from scheduler_svc.ledger import PolicyRef
 from scheduler_svc.policy import Policy
 from scheduler_svc.policy_file import SHIPPED, shipped
@@ -73,7 +73,7 @@ class PolicyCache:
 
     known: dict[tuple[UUID, PolicyRef], Policy] = field(default_factory=dict)
 
-    async def load(self, session: AsyncSession, wanted: Iterable[tuple[UUID, PolicyRef]]) -> None:
+    async def load(self, session: Session, wanted: Iterable[tuple[UUID, PolicyRef]]) -> None:
         missing = [one for one in dict.fromkeys(wanted) if one not in self.known]
         if not missing:
             return
@@ -116,7 +116,7 @@ def _parsed(body: bytes | str) -> Policy:
     return Policy.model_validate_json(body)
 
 
-async def seed(session: AsyncSession, sellers: Iterable[UUID], now: datetime) -> None:
+async def seed(session: Session, sellers: Iterable[UUID], now: datetime) -> None:
     """Gives sellers that have none the shipped policies as version 1, assigned by profile."""
     wanted = sorted(set(sellers))
     known = await read_shelf(session, wanted)
@@ -133,7 +133,7 @@ async def seed(session: AsyncSession, sellers: Iterable[UUID], now: datetime) ->
     await insert_rows(session, t.policy_assignment, assignments, on_conflict="DO NOTHING")
 
 
-async def shelf(session: AsyncSession, sellers: Sequence[UUID], now: datetime) -> Shelf:
+async def shelf(session: Session, sellers: Sequence[UUID], now: datetime) -> Shelf:
     """What sellers have; those that had nothing are given the shipped policies."""
     found = await read_shelf(session, sellers)
     if all(found.has(seller) for seller in sellers):
@@ -142,7 +142,7 @@ async def shelf(session: AsyncSession, sellers: Sequence[UUID], now: datetime) -
     return await read_shelf(session, sellers)
 
 
-async def read_shelf(session: AsyncSession, sellers: Sequence[UUID]) -> Shelf:
+async def read_shelf(session: Session, sellers: Sequence[UUID]) -> Shelf:
     rows = await fetch(session, _SHELF, sellers=list(sellers))
     return Shelf(
         newest={(row.seller_id, row.key): row.version for row in rows if row.profile is None},
@@ -150,7 +150,7 @@ async def read_shelf(session: AsyncSession, sellers: Sequence[UUID]) -> Shelf:
     )
 
 
-async def add_version(session: AsyncSession, seller: UUID, key: str, policy: Policy, now: datetime) -> int:
+async def add_version(session: Session, seller: UUID, key: str, policy: Policy, now: datetime) -> int:
     """The next version of a key."""
     await execute(session, _LOCK, name=f"policies {seller}")
     body = to_json(policy.as_body()).decode()
@@ -159,5 +159,5 @@ async def add_version(session: AsyncSession, seller: UUID, key: str, policy: Pol
     return version
 
 
-async def assign(session: AsyncSession, seller: UUID, key: str, profiles: Sequence[str]) -> None:
+async def assign(session: Session, seller: UUID, key: str, profiles: Sequence[str]) -> None:
     await execute(session, _ASSIGN, seller=seller, key=key, profiles=list(profiles))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
-
-from pydantic_core import from_json
 
 from remit_events.state import Channel, CustomerState, InvoiceState
 from scheduler_svc.channels import address_hash, address_of, addresses
@@ -22,8 +20,6 @@ from scheduler_svc.ledger import (
     TouchItem,
 )
 
-Snapshot = TypeVar("Snapshot", InvoiceState, CustomerState)
-
 FOLLOW_UP_COLUMNS = (
     "invoice_id, seller_id, customer_id, snapshot, policy_key, policy_version, entered_on, progress, shift_days, "
     "harder_used, escalated, reviewed_on, migrated_on, closed_on, disputed_before, exhausted, closed, next_at"
@@ -32,16 +28,6 @@ DEMAND_COLUMNS = (
     "id, seller_id, customer_id, case_id, invoice_id, rung, triggered_on, deadline, reminders_sent, approved_by, "
     "withdrawn, progress, next_at"
 )
-
-
-def snapshot_of(model: type[Snapshot], value: Any) -> Snapshot:
-    """A snapshot as the driver gives it (text) or SQLAlchemy (parsed)."""
-    return model.model_validate_json(value) if isinstance(value, str) else model.model_validate(value)
-
-
-def plain(value: Any) -> Any:
-    """Stored JSON, parsed."""
-    return from_json(value) if isinstance(value, str) else value
 
 
 def address_keys(state: CustomerState) -> list[str]:
@@ -74,10 +60,10 @@ def contact_keys(reached: Mapping[Channel, Address], channels: Iterable[Channel]
 
 def follow_up(row: Any) -> FollowUp:
     return FollowUp(
-        invoice=snapshot_of(InvoiceState, row.snapshot),
+        invoice=InvoiceState.model_validate(row.snapshot),
         policy=PolicyRef(row.policy_key, row.policy_version),
         entered_on=row.entered_on,
-        progress={step: progress(value) for step, value in plain(row.progress).items()},
+        progress={step: progress(value) for step, value in row.progress.items()},
         shift_days=row.shift_days,
         harder_used=row.harder_used,
         escalated=row.escalated,
@@ -148,7 +134,7 @@ def demand(row: Any) -> DemandDue:
         reminders_sent=row.reminders_sent,
         approved_by=row.approved_by,
         withdrawn=row.withdrawn,
-        progress=progress(plain(row.progress)),
+        progress=progress(row.progress),
         next_at=row.next_at,
     )
 
@@ -157,7 +143,7 @@ def failed_touch(row: Any) -> FailedTouch:
     return FailedTouch(
         id=row.id,
         on=row.local_date,
-        items=tuple(touch_item(value) for value in plain(row.listed)),
+        items=tuple(touch_item(value) for value in row.listed),
         tried=tuple(Channel(channel) for channel in row.channels),
         reached=row.reached,
         demand_id=row.demand_id,

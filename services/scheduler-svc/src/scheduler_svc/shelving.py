@@ -7,14 +7,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from remit_events.outbox import emit
+from remit_events.session import Session
 from remit_events.state import Channel, CustomerState
+from remit_service.bulk import execute, fetch, insert_rows, new_id, update_rows
 from scheduler_svc import records
 from scheduler_svc import tables as t
 from scheduler_svc.book import Book, CustomerRecord, DemandRecord, FollowUpRecord, TouchRecord
-from scheduler_svc.bulk import execute, fetch, insert_rows, new_id, update_rows
 from scheduler_svc.storing import demand_values
 
 _SHARING = """
@@ -39,7 +38,7 @@ WHERE seller_id = s AND address = a
 
 
 async def lock_customers(
-    session: AsyncSession, book: Book, whose: dict[UUID, UUID], touched: Sequence[tuple[UUID, str]]
+    session: Session, book: Book, whose: dict[UUID, UUID], touched: Sequence[tuple[UUID, str]]
 ) -> None:
     """Locks the customers of `whose` (id → seller), and those at the `touched` addresses, in id order."""
     ids = set(whose)
@@ -54,9 +53,9 @@ async def lock_customers(
         await _lock(session, book, missing)
 
 
-async def _lock(session: AsyncSession, book: Book, ids: Iterable[UUID]) -> None:
+async def _lock(session: Session, book: Book, ids: Iterable[UUID]) -> None:
     for row in await fetch(session, _LOCK, ids=list(ids)):
-        state = records.snapshot_of(CustomerState, row.snapshot) if row.snapshot else None
+        state = CustomerState.model_validate(row.snapshot) if row.snapshot else None
         book.customers[row.id] = CustomerRecord(
             row.id, row.seller_id, state, row.version, row.addresses, row.suppressed, row.next_at
         )
@@ -66,7 +65,7 @@ def _placeholder(customer_id: UUID, seller_id: UUID) -> dict[str, Any]:
     return {"id": customer_id, "seller_id": seller_id, "version": 0, "addresses": [], "suppressed": []}
 
 
-async def load_suppressions(session: AsyncSession, book: Book, states: Iterable[tuple[UUID, CustomerState]]) -> None:
+async def load_suppressions(session: Session, book: Book, states: Iterable[tuple[UUID, CustomerState]]) -> None:
     """Which addresses of changed customers are closed."""
     pairs = [(seller, key) for seller, state in states for key in records.address_keys(state)]
     if pairs:
@@ -75,9 +74,9 @@ async def load_suppressions(session: AsyncSession, book: Book, states: Iterable[
         book.closed_addresses |= {(row.seller_id, row.address) for row in rows}
 
 
-async def load_touches(session: AsyncSession, book: Book, ids: Sequence[UUID]) -> None:
+async def load_touches(session: Session, book: Book, ids: Sequence[UUID]) -> None:
     for row in await fetch(session, _TOUCHES, ids=list(ids)) if ids else ():
-        items = records.plain(row.listed)
+        items = row.listed
         book.touches[row.id] = TouchRecord(
             id=row.id,
             seller_id=row.seller_id,
@@ -92,19 +91,19 @@ async def load_touches(session: AsyncSession, book: Book, ids: Sequence[UUID]) -
         )
 
 
-async def load_follow_ups(session: AsyncSession, book: Book, ids: Iterable[UUID]) -> None:
+async def load_follow_ups(session: Session, book: Book, ids: Iterable[UUID]) -> None:
     wanted = [one for one in set(ids) if one not in book.follow_ups]
     for row in await fetch(session, _FOLLOW_UPS, ids=wanted) if wanted else ():
         book.follow_ups[row.invoice_id] = FollowUpRecord(records.follow_up(row), row.seller_id, row.customer_id)
 
 
-async def load_demands(session: AsyncSession, book: Book, ids: Sequence[UUID], cases: Sequence[UUID]) -> None:
+async def load_demands(session: Session, book: Book, ids: Sequence[UUID], cases: Sequence[UUID]) -> None:
     if ids or cases:
         for row in await fetch(session, _DEMANDS, ids=list(ids), cases=list(cases)):
             book.demands[row.id] = DemandRecord(records.demand(row), row.seller_id, row.customer_id)
 
 
-async def write(session: AsyncSession, book: Book) -> None:
+async def write(session: Session, book: Book) -> None:
     """Everything that changed, a statement per table; events last."""
     now = book.now
     await update_rows(session, t.customer, [_customer(one) for one in book.customers.values() if one.changed])
@@ -127,7 +126,7 @@ async def write(session: AsyncSession, book: Book) -> None:
     await emit(session, book.events, now=now)
 
 
-async def _write_demands(session: AsyncSession, book: Book) -> None:
+async def _write_demands(session: Session, book: Book) -> None:
     new = [one for one in book.demands.values() if one.new]
     rows = []
     for one in new:
@@ -141,7 +140,7 @@ async def _write_demands(session: AsyncSession, book: Book) -> None:
     await update_rows(session, t.demand, old)
 
 
-async def _write_suppressions(session: AsyncSession, book: Book, now: datetime) -> None:
+async def _write_suppressions(session: Session, book: Book, now: datetime) -> None:
     closed = [
         {"seller_id": seller, "address": address, "reason": reason, "at": now}
         for (seller, address), reason in book.suppressions.items()

@@ -7,13 +7,12 @@ from datetime import date, datetime
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from remit_events.envelope import Event
 from remit_events.outbox import emit
+from remit_events.session import Session
+from remit_service.bulk import execute, insert_rows, new_id, update_rows
 from scheduler_svc import records
 from scheduler_svc import tables as t
-from scheduler_svc.bulk import execute, insert_rows, new_id, update_rows
 from scheduler_svc.days import today_of
 from scheduler_svc.ledger import Debtor, DemandDue, FollowUp, Ledger
 from scheduler_svc.outgoing import events_of
@@ -83,7 +82,7 @@ class Outcome:
             }
         )
 
-    async def store(self, session: AsyncSession) -> None:
+    async def store(self, session: Session) -> None:
         """Writes it all; the caller holds the customers' locks."""
         await insert_rows(session, t.decision, self.decisions)
         await insert_rows(session, t.touch, self.touches)

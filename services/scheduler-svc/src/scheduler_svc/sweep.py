@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from remit_events.failures import is_infrastructure
+from remit_events.session import Session
+from remit_service.bulk import execute, fetch, new_id
 from remit_service.clock import Clock
 from remit_service.database import Database
 from remit_service.logs import describe
-from scheduler_svc.bulk import direct, execute, fetch, new_id
 from scheduler_svc.ledger import Contact
 from scheduler_svc.loading import CLAIM, Batch, load
 from scheduler_svc.metrics import FAILED, REVIEWS, count_decision, count_touch
@@ -55,7 +55,6 @@ class Sweep:
     ) -> None:
         self.wake = asyncio.Event()
         self._database = database
-        self._glancing = database.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._clock = clock
         self._policies = policies
         self._batch = batch
@@ -87,8 +86,8 @@ class Sweep:
         seen = self._seen
         if seen is None or time.monotonic() - seen[1] > self._hint_seconds:
             changes, looked_at = self._changes, time.monotonic()
-            async with self._glancing.connect() as connection:
-                seen = (await connection.scalar(_NEXT), looked_at)
+            async with self._database.single() as session:
+                seen = (await session.scalar(_NEXT), looked_at)
             self._remember(seen, changes)
         return seen[0]
 
@@ -112,7 +111,6 @@ class Sweep:
         async with self._database.transaction() as session:
             rows = await fetch(session, CLAIM, now=now, limit=self._batch, only=None)
             if rows:
-                await direct(session)
                 await self._decide(session, await load(session, rows, self._policies, now, lock=True), now)
             due: datetime | None = await session.scalar(_NEXT)
         return len(rows), due
@@ -127,7 +125,6 @@ class Sweep:
                 async with self._database.transaction() as session:
                     rows = await fetch(session, CLAIM, now=now, limit=1, only=customer)
                     if rows:
-                        await direct(session)
                         await self._decide(session, await load(session, rows, self._policies, now, lock=True), now)
             except Exception as error:
                 if is_infrastructure(error):
@@ -138,7 +135,7 @@ class Sweep:
                     await execute(session, _SET_ASIDE, id=customer, until=now + SET_ASIDE)
         return len(ids)
 
-    async def _decide(self, session: AsyncSession, batch: Batch, now: datetime) -> None:
+    async def _decide(self, session: Session, batch: Batch, now: datetime) -> None:
         outcome = Outcome(now)
         for row in batch.rows:
             before = batch.ledger(row)

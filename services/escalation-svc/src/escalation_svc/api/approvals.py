@@ -7,7 +7,6 @@ from uuid import UUID
 
 from fastapi import Query
 from sqlalchemy import Select, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from escalation_svc import tables as t
 from escalation_svc.api.inputs import Digest, Name, Reason
@@ -17,6 +16,7 @@ from escalation_svc.api.wiring import CustomerQuery, InvoiceQuery, Reader, Wirin
 from escalation_svc.approvals import Request, approve, objections, open_request, reject, request_of
 from escalation_svc.ladders import shelf
 from escalation_svc.loading import read
+from remit_events.session import Session
 from remit_service.api import Body, Listing, Now, PageDep, Router, SessionDep, paginate, problem_responses
 from remit_service.problems import not_found
 
@@ -107,7 +107,7 @@ async def reject_it(
     return approval_out(request)
 
 
-async def _one(session: AsyncSession, seller: UUID, approval_id: UUID, default_ladder: str, now: Now) -> Request:
+async def _one(session: Session, seller: UUID, approval_id: UUID, default_ladder: str, now: Now) -> Request:
     wanted = t.approval.c.seller_id == seller, t.approval.c.id == approval_id
     case_id = await session.scalar(select(t.approval.c.case_id).where(*wanted))
     if case_id is None:
@@ -115,7 +115,7 @@ async def _one(session: AsyncSession, seller: UUID, approval_id: UUID, default_l
     return (await _requests(session, default_ladder, {approval_id: case_id}, now))[0]
 
 
-async def _requests(session: AsyncSession, default_ladder: str, approvals: dict[UUID, UUID], now: Now) -> list[Request]:
+async def _requests(session: Session, default_ladder: str, approvals: dict[UUID, UUID], now: Now) -> list[Request]:
     """Approvals (id → case) as they would be decided now; nothing is locked."""
     rows = (await session.execute(select(t.case).where(t.case.c.id.in_(set(approvals.values()))))).all()
     book = await read(session, rows)

@@ -7,7 +7,6 @@ from uuid import UUID
 
 from fastapi import Query
 from sqlalchemy import ColumnElement, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from escalation_svc import tables as t
 from escalation_svc.api.inputs import Name, Reason
@@ -17,6 +16,7 @@ from escalation_svc.approvals import finish
 from escalation_svc.demands import reopen
 from escalation_svc.ladders import shelf
 from escalation_svc.loading import load, lock_customers, read
+from remit_events.session import Session
 from remit_service.api import Body, Listing, Now, PageDep, Router, SessionDep, paginate, problem_responses
 from remit_service.problems import conflict, not_found
 
@@ -101,7 +101,7 @@ async def reopen_case(
     return CaseOut(**case_values(book, ladders, case, now))
 
 
-async def _where(session: AsyncSession, seller: UUID, case_id: UUID) -> tuple[UUID, UUID]:
+async def _where(session: Session, seller: UUID, case_id: UUID) -> tuple[UUID, UUID]:
     found = select(t.case.c.customer_id, t.case.c.invoice_id).where(*_mine(seller, case_id))
     row = (await session.execute(found)).one_or_none()
     if row is None:

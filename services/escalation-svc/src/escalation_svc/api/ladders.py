@@ -9,7 +9,6 @@ from uuid import UUID
 from fastapi import Path, Query
 from pydantic import BaseModel
 from sqlalchemy import delete, func, select, text, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from escalation_svc import ladders
 from escalation_svc import tables as t
@@ -17,6 +16,7 @@ from escalation_svc.api.views import example
 from escalation_svc.api.wiring import Reader, WiringDep, Writer
 from escalation_svc.ladder_file import SHIPPED
 from escalation_svc.ladder_format import EXAMPLE, LadderBody, LadderError, RungBody, check
+from remit_events.session import Session
 from remit_events.state import Profile
 from remit_service.api import Listing, Now, PageDep, Router, SessionDep, paginate, problem_responses
 from remit_service.problems import FieldError, conflict, invalid_fields
@@ -94,13 +94,13 @@ async def save_version(
     return await _out(session, caller.seller_id, key, version)
 
 
-async def _lock_seller(session: AsyncSession, seller: UUID) -> None:
+async def _lock_seller(session: Session, seller: UUID) -> None:
     """Versions of a seller's ladders are numbered one after another."""
     lock = text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))")
     await session.execute(lock, {"name": f"ladders {seller}"})
 
 
-async def _replan(session: AsyncSession, seller: UUID, now: datetime) -> None:
+async def _replan(session: Session, seller: UUID, now: datetime) -> None:
     """Has the rungs task plan all cases again that are not pinned, under their customers' locks in id order."""
     locked = select(t.customer.c.id).where(t.customer.c.seller_id == seller).order_by(t.customer.c.id)
     await session.execute(locked.with_for_update())
@@ -108,7 +108,7 @@ async def _replan(session: AsyncSession, seller: UUID, now: datetime) -> None:
     await session.execute(update(t.case).where(*waiting).values(next_eval_at=now, replan=True))
 
 
-async def _out(session: AsyncSession, seller: UUID, key: str, version: int | None = None) -> LadderOut:
+async def _out(session: Session, seller: UUID, key: str, version: int | None = None) -> LadderOut:
     ladder, body = await ladders.find(session, seller, key, version)
     c = t.ladder_assignment.c
     assigned = await session.scalars(select(c.profile).where(c.seller_id == seller, c.key == key).order_by(c.profile))

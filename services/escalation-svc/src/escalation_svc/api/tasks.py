@@ -7,12 +7,12 @@ from uuid import UUID
 
 from fastapi import Query
 from sqlalchemy import Select, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from escalation_svc import tables as t
 from escalation_svc.api.inputs import Name, Reason
 from escalation_svc.api.views import TaskOut, example
 from escalation_svc.api.wiring import CustomerQuery, InvoiceQuery, Reader, Writer, about
+from remit_events.session import Session
 from remit_events.state import CustomerState, InvoiceState
 from remit_service.api import Body, Listing, Now, PageDep, Router, SessionDep, paginate, problem_responses
 from remit_service.problems import conflict, not_found
@@ -76,14 +76,14 @@ async def complete_task(task_id: UUID, body: Complete, session: SessionDep, call
     return task
 
 
-async def _one(session: AsyncSession, seller: UUID, task_id: UUID) -> TaskOut:
+async def _one(session: Session, seller: UUID, task_id: UUID) -> TaskOut:
     row = (await session.execute(_tasks(seller).where(t.task.c.id == task_id))).one_or_none()
     if row is None:
         raise not_found("task", task_id)
     return _out(row, await _account_manager(session, seller))
 
 
-async def _account_manager(session: AsyncSession, seller: UUID) -> str | None:
+async def _account_manager(session: Session, seller: UUID) -> str | None:
     found = await find_seller(session, seller)
     return found.account_manager if found else None
 

@@ -15,7 +15,6 @@ from invoice_svc.api import batches
 from invoice_svc.api.batches import BatchIn, BatchOut, items_of
 from invoice_svc.api.views import Credit, CustomerOut, shown
 from invoice_svc.api.wiring import Atomic, CustomerReader, CustomerWriter, WiringDep
-from invoice_svc.bulk import fetch
 from invoice_svc.customers import Customer
 from invoice_svc.examples import AT, CUSTOMER_IN, CUSTOMER_STATE
 from invoice_svc.inputs import CustomerIn, CustomerPut, HoldIn, ReasonIn
@@ -32,6 +31,7 @@ from remit_service.api import (
     paginate,
     problem_responses,
 )
+from remit_service.bulk import fetch
 from remit_service.problems import Problem, invalid, not_found
 
 router = Router(prefix="/v1/customers", tags=["customers"])

@@ -9,9 +9,9 @@ from fastapi import Request, Response
 from invoice_svc import sellers
 from invoice_svc.api.views import SellerOut
 from invoice_svc.api.wiring import SellerReader, SellerWriter
-from invoice_svc.bulk import as_uuid
 from invoice_svc.inputs import SellerIn
 from remit_service.api import Caller, Now, Router, SessionDep, check_if_match, etag, problem_responses
+from remit_service.bulk import as_uuid
 from remit_service.problems import not_found
 from remit_service.sellers import get_seller
 

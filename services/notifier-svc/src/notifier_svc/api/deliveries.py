@@ -11,7 +11,6 @@ from fastapi import Query, Response
 from pydantic import BaseModel
 from sqlalchemy import Select, Uuid, select
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.expression import cast
 
 from notifier_svc import ledger
@@ -20,6 +19,7 @@ from notifier_svc.api.inputs import Name, Remark
 from notifier_svc.api.views import DeliveryOut, deliveries
 from notifier_svc.api.wiring import Reader, WiringDep, Writer, example
 from remit_events.outbox import emit
+from remit_events.session import Session
 from remit_events.state import Channel, Stage
 from remit_service.api import Body, Listing, Now, PageDep, Router, SessionDep, paginate, problem_responses
 from remit_service.problems import Problem, conflict, not_found
@@ -157,7 +157,7 @@ async def resolve(
     return await _one(session, caller.seller_id, delivery_id)
 
 
-async def _one(session: AsyncSession, seller_id: UUID, delivery_id: UUID) -> DeliveryOut:
+async def _one(session: Session, seller_id: UUID, delivery_id: UUID) -> DeliveryOut:
     mine = deliveries().where(t.delivery.c.seller_id == seller_id, t.delivery.c.id == delivery_id)
     row = (await session.execute(mine)).one_or_none()
     if row is None:
@@ -165,7 +165,7 @@ async def _one(session: AsyncSession, seller_id: UUID, delivery_id: UUID) -> Del
     return DeliveryOut.of(row)
 
 
-async def _content(session: AsyncSession, seller_id: UUID, delivery_id: UUID) -> Any:
+async def _content(session: Session, seller_id: UUID, delivery_id: UUID) -> Any:
     d, c = t.delivery.c, t.content.c
     statement = (
         select(d.id, c.language, c.subject, c.text, c.html, c.sms, c.letter, c.digest)

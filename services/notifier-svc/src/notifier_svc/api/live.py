@@ -10,7 +10,6 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 from uuid6 import uuid7
 
 from notifier_svc import tables as t
@@ -19,6 +18,7 @@ from notifier_svc.api.wiring import OutsideWriter, Reader, Wiring, WiringDep, ex
 from notifier_svc.modes import LIVE_OFF, missing_for_live
 from notifier_svc.providers import Outcome, Outgoing, Result
 from notifier_svc.storage import release
+from remit_events.session import Session
 from remit_events.state import Channel, SellerState, Stage
 from remit_service.api import Body, Caller, Now, Router, SessionDep, SharedDep, problem_responses, require
 from remit_service.problems import conflict, invalid
@@ -117,7 +117,7 @@ def _may_go_live(body: Switch, seller: SellerState) -> None:
         raise invalid("/seller_name", "not-the-name", detail, body.seller_name)
 
 
-async def _state(session: AsyncSession, seller_id: UUID, wiring: Wiring) -> LiveMode:
+async def _state(session: Session, seller_id: UUID, wiring: Wiring) -> LiveMode:
     seller = await get_seller(session, seller_id)
     row = (await session.execute(select(t.live_switch).where(t.live_switch.c.seller_id == seller_id))).one_or_none()
     missing, on = missing_for_live(seller), bool(row and row.is_on)

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 
 from fastapi import Path, Response
 from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from notifier_svc import tables as t
 from notifier_svc.api.wiring import WiringDep
 from notifier_svc.links import token_hash
 from notifier_svc.suppressions import Closing, close_addresses, customers_of
 from remit_events.outbox import emit
+from remit_events.session import Session
 from remit_events.state import Channel
 from remit_service.api import Now, Router, SessionDep, problem_responses
 from remit_service.problems import Problem
@@ -78,7 +78,7 @@ async def unsubscribe(token: Token, session: SessionDep, wiring: WiringDep, now:
     return _page(link.language, title, f"<p>{escape(done)}</p>")
 
 
-async def _link(session: AsyncSession, token: str) -> Any:
+async def _link(session: Session, token: str) -> Any:
     u, customer = t.unsubscribe.c, t.customer.c
     joined = t.unsubscribe.join(seller, seller.c.id == u.seller_id).outerjoin(t.customer, customer.id == u.customer_id)
     statement = (

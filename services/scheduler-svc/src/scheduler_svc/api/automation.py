@@ -8,13 +8,13 @@ from uuid import UUID
 
 from fastapi import Query, Request, Response
 from pydantic import BaseModel
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from remit_events.session import Session
 from remit_service.api import Body, Caller, Now, Router, SessionDep, check_if_match, etag, problem_responses, require
+from remit_service.bulk import execute, fetch
 from remit_service.problems import invalid
 from remit_service.validation import Text
 from scheduler_svc.api.wiring import WiringDep, example
-from scheduler_svc.bulk import execute, fetch
 
 router = Router(prefix="/v1/automation", tags=["automation"])
 
@@ -89,7 +89,7 @@ async def put_automation(
     return found
 
 
-async def _read(session: AsyncSession, seller: UUID) -> tuple[Automation, int]:
+async def _read(session: Session, seller: UUID) -> tuple[Automation, int]:
     rows = await fetch(session, _READ, seller=seller)
     if not rows:
         return Automation(on=True, reason=None, changed_by=None, changed_at=None), 0

@@ -8,15 +8,15 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from remit_events.session import Session
 from remit_events.state import CustomerState
 from remit_service.api import Body, Listing, Now, PageDep, Router, SessionDep, paginate, problem_responses
+from remit_service.bulk import fetch, insert_rows, new_id
 from remit_service.problems import invalid, not_found
 from remit_service.validation import Text
 from scheduler_svc import tables as t
 from scheduler_svc.api.wiring import ID, CustomerQuery, Reader, Writer, example, of_customer
-from scheduler_svc.bulk import fetch, insert_rows, new_id
 from scheduler_svc.days import today_of
 
 router = Router(prefix="/v1/contacts", tags=["contacts"])
@@ -116,7 +116,7 @@ async def add_contact(body: NewContact, session: SessionDep, caller: Writer, now
     )
 
 
-async def _customer(session: AsyncSession, seller: UUID, body: NewContact) -> tuple[UUID, CustomerState, list[str]]:
+async def _customer(session: Session, seller: UUID, body: NewContact) -> tuple[UUID, CustomerState, list[str]]:
     """Locked, so that the sweep counts this contact or has sent before it."""
     values = {"id": body.customer_id, "external_id": body.customer_external_id}
     rows = await fetch(session, _LOCK, seller=seller, **values)

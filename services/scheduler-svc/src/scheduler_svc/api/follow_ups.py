@@ -9,10 +9,11 @@ from uuid import UUID
 from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, Field
 from sqlalchemy import Row, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from remit_events.session import Session
 from remit_events.state import Channel, Tone
 from remit_service.api import Listing, Now, PageDep, Router, SessionDep, paginate, problem_responses
+from remit_service.bulk import fetch
 from remit_service.problems import conflict, not_found
 from scheduler_svc import shelving
 from scheduler_svc import tables as t
@@ -29,7 +30,6 @@ from scheduler_svc.api.wiring import (
     of_invoice,
 )
 from scheduler_svc.book import Book
-from scheduler_svc.bulk import fetch
 from scheduler_svc.foresight import Outlook, outlook
 from scheduler_svc.invoice_facts import release_review
 from scheduler_svc.loading import ONE, load
@@ -182,7 +182,7 @@ async def release(invoice: InvoicePath, session: SessionDep, caller: Writer, wir
     return Released(invoice_id=row.invoice_id, enters_on=record.value.reviewed_on)
 
 
-async def _one(session: AsyncSession, seller: UUID, invoice: str) -> Row[Any]:
+async def _one(session: Session, seller: UUID, invoice: str) -> Row[Any]:
     c = t.follow_up.c
     found = _CHOSEN.where(c.seller_id == seller, of_invoice(c.invoice_id, c.number, invoice))
     row = (await session.execute(found.limit(1))).one_or_none()
@@ -191,7 +191,7 @@ async def _one(session: AsyncSession, seller: UUID, invoice: str) -> Row[Any]:
     return row
 
 
-async def _outlook(session: AsyncSession, policies: PolicyCache, row: Row[Any], now: datetime) -> list[Outlook]:
+async def _outlook(session: Session, policies: PolicyCache, row: Row[Any], now: datetime) -> list[Outlook]:
     customers = await fetch(session, ONE, seller=row.seller_id, id=row.customer_id)
     batch = await load(session, customers, policies, now, lock=False, also=[row.invoice_id])
     ledger = batch.ledger(batch.rows[0])

@@ -14,9 +14,9 @@ from pydantic import AwareDatetime, BaseModel
 from remit_events.schedule import Demand
 from remit_events.state import Channel, Stage, Tone
 from remit_service.api import Now, PageDep, Router, SessionDep, decode_cursor, encode_cursor, problem_responses
+from remit_service.bulk import fetch
 from remit_service.problems import invalid
 from scheduler_svc.api.wiring import ID, NUMBER, Reader, WiringDep, example
-from scheduler_svc.bulk import fetch
 from scheduler_svc.ledger import Debtor, Ledger
 from scheduler_svc.loading import FOLLOWED, load
 from scheduler_svc.preview import Foreseen, foresee

@@ -9,15 +9,15 @@ from uuid import UUID
 from fastapi import Query
 from pydantic import BaseModel, Field
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from remit_events.session import Session
 from remit_events.state import Profile
 from remit_service.api import Body, Listing, Now, PageDep, Router, SessionDep, paginate, problem_responses
+from remit_service.bulk import execute, fetch
 from remit_service.problems import FieldError, invalid, invalid_fields, not_found
 from scheduler_svc import policies
 from scheduler_svc import tables as t
 from scheduler_svc.api.wiring import KeyPath, Reader, VersionPath, WiringDep, Writer, example
-from scheduler_svc.bulk import execute, fetch
 from scheduler_svc.days import LAW_OPENS, LAW_UNTIL
 from scheduler_svc.policy import EXAMPLE, Policy
 
@@ -188,7 +188,7 @@ def _refuse_what_law_forbids(policy: Policy, profiles: list[str]) -> None:
         raise invalid("/window", "unlawful-window", detail, f"{window.opens:%H:%M}–{window.until:%H:%M}")
 
 
-async def _out(session: AsyncSession, seller: UUID, key: str, version: int | None = None) -> PolicyOut:
+async def _out(session: Session, seller: UUID, key: str, version: int | None = None) -> PolicyOut:
     c = t.policy_version.c
     found = select(t.policy_version).where(c.seller_id == seller, c.key == key)
     found = found.where(c.version == version) if version else found.order_by(c.version.desc()).limit(1)
@@ -198,7 +198,7 @@ async def _out(session: AsyncSession, seller: UUID, key: str, version: int | Non
     return _row_out(row, await _assigned(session, seller, key))
 
 
-async def _assigned(session: AsyncSession, seller: UUID, key: str) -> list[str]:
+async def _assigned(session: Session, seller: UUID, key: str) -> list[str]:
     c = t.policy_assignment.c
     found = select(c.profile).where(c.seller_id == seller, c.key == key).order_by(c.profile)
     return list((await session.scalars(found)).all())

@@ -13,7 +13,8 @@ from pydantic_core import to_json
 from sqlalchemy import ColumnElement, Result, Table, TextClause, any_, bindparam, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.ext.asyncio import AsyncSession
+
+from remit_events.session import Session
 
 # Fewer rows are sent as they are, whatever they hold.
 WORTH_LOOKING = 20
@@ -26,12 +27,7 @@ Kind = TypeVar("Kind")
 
 def new_id() -> UUID:
     """A UUIDv7: time-ordered, so that new rows lie together."""
-    return uuid6.uuid7()
-
-
-def among(column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
-    """`column` is one of `values`, sent as one array, so that the statement is the same for any number of them."""
-    return column == any_(bindparam(None, list(values), type_=ARRAY(column.type)))
+    return UUID(int=uuid6.uuid7().int)
 
 
 def as_uuid(text: str) -> UUID | None:
@@ -42,32 +38,44 @@ def as_uuid(text: str) -> UUID | None:
         return None
 
 
-async def insert_rows(session: AsyncSession, table: Table, rows: Sequence[Record]) -> None:
-    """Inserts all rows (equal keys) in one statement, in order; see `insert_objects` for rows that may be there."""
-    if rows:
-        columns = tuple(rows[0])
-        await _insert(session, table, columns, _columns(map(_items(columns), rows)), skip_existing=False)
+def among(column: ColumnElement[Any], values: Iterable[Any]) -> ColumnElement[bool]:
+    """`column` is one of `values`, sent as one array, so that the statement is the same for any number of them."""
+    return column == any_(bindparam(None, list(values), type_=ARRAY(column.type)))
 
 
-async def insert_new(session: AsyncSession, table: Table, rows: Sequence[Record], *, returning: str) -> list[Any]:
-    """As `insert_rows`, but a row that meets a unique constraint is left out; gives `returning` of those that went
-    in."""
+async def fetch(session: Session, sql: str, **values: Any) -> list[Any]:
+    """All rows of a statement; its text is constant, so the server keeps its plan."""
+    return await session.fetch(_text(sql), values)
+
+
+async def execute(session: Session, sql: str, **values: Any) -> None:
+    await session.fetch(_text(sql), values)
+
+
+async def insert_rows(
+    session: Session, table: Table, rows: Sequence[Record], *, on_conflict: str = "", returning: str = ""
+) -> list[Any]:
+    """Inserts all rows (equal keys) in one statement, in order; `on_conflict` is what follows ON CONFLICT.
+
+    Gives the column `returning` of those that went in.
+    """
     if not rows:
         return []
     columns = tuple(rows[0])
-    return await _insert(session, table, columns, _columns(map(_items(columns), rows)), returning=returning)
+    return await _insert(session, table, columns, _columns(map(_items(columns), rows)), on_conflict, returning)
 
 
 async def insert_objects(
-    session: AsyncSession, table: Table, columns: tuple[str, ...], objects: Sequence[Any], *, returning: str = "id"
+    session: Session, table: Table, columns: tuple[str, ...], objects: Sequence[Any], *, returning: str = "id"
 ) -> list[Any]:
-    """As `insert_new`, for objects with an attribute per column."""
+    """As `insert_rows`, for objects with an attribute per column; who meets a unique constraint is left out."""
     if not objects:
         return []
-    return await _insert(session, table, columns, _columns(map(attrgetter(*columns), objects)), returning=returning)
+    data = _columns(map(attrgetter(*columns), objects))
+    return await _insert(session, table, columns, data, "DO NOTHING", returning)
 
 
-async def update_rows(session: AsyncSession, table: Table, rows: Sequence[Record], *, key: str = "id") -> None:
+async def update_rows(session: Session, table: Table, rows: Sequence[Record], *, key: str = "id") -> None:
     """Sets every column named in the rows (equal keys) where `key` matches, in one statement."""
     if rows:
         columns = tuple(rows[0])
@@ -75,7 +83,7 @@ async def update_rows(session: AsyncSession, table: Table, rows: Sequence[Record
 
 
 async def update_objects(
-    session: AsyncSession, table: Table, columns: tuple[str, ...], objects: Sequence[Any], *, key: str = "id"
+    session: Session, table: Table, columns: tuple[str, ...], objects: Sequence[Any], *, key: str = "id"
 ) -> None:
     """As `update_rows`, for objects with an attribute per column."""
     if objects:
@@ -88,52 +96,38 @@ def records(kind: Callable[..., Kind], result: Result[Any]) -> list[Kind]:
     return [kind(**dict(zip(names, row, strict=True))) for row in result]
 
 
-async def fetch(session: AsyncSession, sql: str, **values: Any) -> Sequence[Any]:
-    """All rows of a statement; its text is constant, so the server keeps its plan."""
-    return (await session.execute(_text(sql), values)).all()
-
-
-async def execute(session: AsyncSession, sql: str, **values: Any) -> None:
-    await session.execute(_text(sql), values)
-
-
 @cache
 def _text(sql: str) -> TextClause:
     return text(sql)
 
 
 async def _insert(
-    session: AsyncSession,
-    table: Table,
-    columns: tuple[str, ...],
-    data: list[Column],
-    *,
-    skip_existing: bool = True,
-    returning: str = "",
+    session: Session, table: Table, columns: tuple[str, ...], data: list[Column], on_conflict: str, returning: str
 ) -> list[Any]:
-    same = frozenset(name for name, values in zip(columns, data, strict=True) if _all_one(values))
-    sql = _insert_sql(table, columns, same, skip_existing, returning)
-    result = await session.execute(sql, _values(table, columns, data, same))
-    return list(result.scalars()) if returning else []
+    pairs = zip(columns, data, strict=True)
+    same = frozenset(name for name, values in pairs if _all_one(values) and not _is_array(table, name))
+    sql = _insert_sql(table, columns, same, on_conflict, returning)
+    rows = await session.fetch(sql, _values(table, columns, data, same))
+    return [row[0] for row in rows]
 
 
-async def _update(session: AsyncSession, table: Table, columns: tuple[str, ...], data: list[Column], key: str) -> None:
-    await session.execute(_update_sql(table, columns, key), _values(table, columns, data, frozenset()))
+async def _update(session: Session, table: Table, columns: tuple[str, ...], data: list[Column], key: str) -> None:
+    await session.fetch(_update_sql(table, columns, key), _values(table, columns, data, frozenset()))
 
 
 @cache
 def _insert_sql(
-    table: Table, columns: tuple[str, ...], same: frozenset[str], skip_existing: bool, returning: str
+    table: Table, columns: tuple[str, ...], same: frozenset[str], on_conflict: str, returning: str
 ) -> TextClause:
     names = ", ".join(f'"{name}"' for name in columns)
     arrays = tuple(name for name in columns if name not in same)
-    given = ", ".join(_cast(table, name) if name in same else f'v."{name}"' for name in columns)
+    given = ", ".join(_cast(table, name) if name in same else _value(table, name) for name in columns)
     unnested = ", ".join(f'"{name}"' for name in arrays)
     casts = ", ".join(_cast(table, name, "[]") for name in arrays)
     return text(
         f"INSERT INTO {table.name} ({names}) SELECT {given} "  # noqa: S608 - only names of our own tables
         f"FROM unnest({casts}) WITH ORDINALITY AS v ({unnested}, ord) ORDER BY ord"
-        + (" ON CONFLICT DO NOTHING" if skip_existing else "")
+        + (f" ON CONFLICT {on_conflict}" if on_conflict else "")
         + (f" RETURNING {returning}" if returning else "")
     )
 
@@ -141,7 +135,7 @@ def _insert_sql(
 @cache
 def _update_sql(table: Table, columns: tuple[str, ...], key: str) -> TextClause:
     names = ", ".join(f'"{name}"' for name in columns)
-    settings = ", ".join(f'"{name}" = v."{name}"' for name in columns if name != key)
+    settings = ", ".join(f'"{name}" = {_value(table, name)}' for name in columns if name != key)
     casts = ", ".join(_cast(table, name, "[]") for name in columns)
     return text(
         f"UPDATE {table.name} AS t SET {settings} "  # noqa: S608 - only names of our own tables
@@ -149,8 +143,18 @@ def _update_sql(table: Table, columns: tuple[str, ...], key: str) -> TextClause:
     )
 
 
+def _value(table: Table, name: str) -> str:
+    """Array columns travel as array literals, for unnest would take nested arrays apart."""
+    return f'CAST(v."{name}" AS text[])' if _is_array(table, name) else f'v."{name}"'
+
+
 def _cast(table: Table, name: str, dimension: str = "") -> str:
-    return f"CAST(:{name} AS {table.c[name].type.compile(_DIALECT)}{dimension})"
+    kind = "text" if _is_array(table, name) else table.c[name].type.compile(_DIALECT)
+    return f"CAST(:{name} AS {kind}{dimension})"
+
+
+def _is_array(table: Table, name: str) -> bool:
+    return isinstance(table.c[name].type, ARRAY)
 
 
 def _items(columns: tuple[str, ...]) -> Callable[[Record], tuple[Any, ...]]:
@@ -172,9 +176,16 @@ def _values(table: Table, columns: tuple[str, ...], data: list[Column], same: fr
     for name, values in zip(columns, data, strict=True):
         if isinstance(table.c[name].type, JSONB):
             values = tuple(None if value is None else _json(value) for value in values)  # noqa: PLW2901
+        elif _is_array(table, name):
+            values = tuple(_literal(value) for value in values)  # noqa: PLW2901
         found[name] = values[0] if name in same else list(values)
     return found
 
 
 def _json(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else to_json(value).decode()
+
+
+def _literal(values: Sequence[str]) -> str:
+    """A PostgreSQL array literal of plain words (channels, digests): nothing in them needs quoting."""
+    return "{" + ",".join(values) + "}"
