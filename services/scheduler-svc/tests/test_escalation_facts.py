@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
 
 from remit_testing.scheduler_world import World
-from uuid6 import uuid7
 
-from remit_events.escalations import EscalationResolved, EscalationTriggered
 from remit_events.schedule import PaymentDue, TouchSuppressed
-from remit_events.state import Channel, InvoiceState
-
-
-def rung(world: World, invoice: InvoiceState, **given: Any) -> EscalationTriggered:
-    values = world.about(invoice) | {
-        "case_id": uuid7(), "invoice": world.invoices[invoice.id], "rung": "formal-demand",
-        "action": "formal_demand", "approved_by": "Kim", "reminders_sent": 3, "days_overdue": 30,
-        "balance_minor": 10000, "ladder_key": "default", "ladder_version": 1, "evidence_sha256": "0" * 64,
-        "demand_deadline": date(2026, 3, 20),
-    }  # fmt: skip
-    return EscalationTriggered(**(values | given))
+from remit_events.state import Channel
 
 
 async def test_a_demand_passes_the_gate_and_reminders_end(world: World) -> None:
     _, invoice = await world.followed()
     await world.play("2026-02-20 18:00")
-    await world.tell(rung(world, invoice))
+    await world.tell(world.rung(invoice))
     (due,) = await world.play("2026-03-10 00:00")
     assert (due.stage, due.step, due.tone, due.channels) == (
         "demand",
@@ -46,7 +33,7 @@ async def test_a_demand_passes_the_gate_and_reminders_end(world: World) -> None:
 async def test_a_demand_for_what_is_paid_does_not_go(world: World) -> None:
     _, invoice = await world.followed()
     await world.play("2026-02-20 18:00")
-    await world.tell(rung(world, invoice), world.paid(invoice, date(2026, 2, 20)))
+    await world.tell(world.rung(invoice), world.paid(invoice, date(2026, 2, 20)))
     assert await world.play("2026-03-10 00:00") == []
     assert ("formal-demand", "suppressed", "paid") in await world.log(invoice)
     assert [one.step for one in await world.published(TouchSuppressed)][:0] == []
@@ -55,7 +42,7 @@ async def test_a_demand_for_what_is_paid_does_not_go(world: World) -> None:
 async def test_too_few_reminders_at_the_last_moment_end_it(world: World) -> None:
     _, invoice = await world.followed()
     await world.play("2026-02-20 10:00")
-    await world.tell(rung(world, invoice))
+    await world.tell(world.rung(invoice))
     due = await world.go("2026-02-20 10:00")
     await world.tell(world.cancelled(due, {invoice.id: "fewer-than-three-reminders"}, whole=True))
     await world.sweep()
@@ -66,14 +53,11 @@ async def test_too_few_reminders_at_the_last_moment_end_it(world: World) -> None
 async def test_withdrawn_reminders_go_on_and_a_second_demand_may_come(world: World) -> None:
     _, invoice = await world.followed()
     await world.play("2026-02-20 18:00")
-    event = rung(world, invoice)
-    ended = EscalationResolved(
-        **world.about(invoice), case_id=event.case_id, invoice_id=invoice.id, outcome="withdrawn"
-    )
-    await world.tell(event, ended)
+    event = world.rung(invoice)
+    await world.tell(event, world.resolved(event, "withdrawn"))
     (due,) = await world.play("2026-03-05 00:00")
     assert due.step == "final-notice"
-    await world.tell(rung(world, invoice))
+    await world.tell(world.rung(invoice))
     (due,) = await world.play("2026-03-08 00:00")
     assert due.stage == "demand"
     finals = [row for row in await world.log(invoice) if row[0] == "formal-demand" and row[1] != "deferred"]
@@ -83,6 +67,6 @@ async def test_withdrawn_reminders_go_on_and_a_second_demand_may_come(world: Wor
 async def test_later_rungs_stop_the_chasing(world: World) -> None:
     _, invoice = await world.followed()
     await world.play("2026-02-20 18:00")
-    await world.tell(rung(world, invoice, action="agency", rung="collections-agency", stops_chasing=True))
+    await world.tell(world.rung(invoice, action="agency", rung="collections-agency", stops_chasing=True))
     assert await world.play("2026-03-10 00:00") == []
     assert (await world.log(invoice))[-1] == ("final-notice", "suppressed", "escalated")

@@ -15,6 +15,7 @@ from uuid6 import uuid7
 from remit_events.bus import Bus, Record
 from remit_events.catalogue import EVENT_TYPES
 from remit_events.envelope import Event, Message
+from remit_events.escalations import EscalationResolved, EscalationTriggered
 from remit_events.invoices import CustomerChanged, InvoiceIssued, InvoicePaid, SellerChanged
 from remit_events.notifications import DroppedItem, ReminderCancelled, ReminderFailed, ReminderSent
 from remit_events.schedule import PaymentDue
@@ -181,6 +182,20 @@ class World:
             paid_on=on,
             days_late=(on - state.due_date).days if state.due_date else None,
         )
+
+    def rung(self, invoice: InvoiceState, **given: Any) -> EscalationTriggered:
+        """A rung of the ladder, a formal demand unless another is given."""
+        values = self.about(invoice) | {
+            "case_id": uuid7(), "invoice": self.invoices[invoice.id], "rung": "formal-demand",
+            "action": "formal_demand", "approved_by": "Kim", "reminders_sent": 3, "days_overdue": 30,
+            "balance_minor": 10000, "ladder_key": "default", "ladder_version": 1, "evidence_sha256": "0" * 64,
+            "demand_deadline": date(2026, 3, 20),
+        }  # fmt: skip
+        return EscalationTriggered(**(values | given))
+
+    def resolved(self, rung: EscalationTriggered, outcome: str) -> EscalationResolved:
+        values = {"case_id": rung.case_id, "invoice_id": rung.invoice.id, "outcome": outcome}
+        return EscalationResolved(**self.about(rung.invoice), **values)
 
     def _delivery(self, due: PaymentDue, channel: Channel) -> dict[str, Any]:
         return {

@@ -26,13 +26,12 @@ SELECT c.id, c.seller_id, c.external_id, c.snapshot, c.addresses, c.suppressed, 
     EXISTS (SELECT FROM customer o WHERE o.addresses && c.addresses AND o.id <> c.id) AS shares
 FROM customer c LEFT JOIN automation a ON a.seller_id = c.seller_id
 """
-CLAIM = (
-    _CUSTOMER
-    + """
-WHERE c.next_at <= :now AND c.snapshot IS NOT NULL AND (CAST(:only AS uuid) IS NULL OR c.id = :only)
-ORDER BY c.next_at LIMIT :limit FOR UPDATE OF c SKIP LOCKED
+_CLAIM = """
+SELECT id FROM customer
+WHERE next_at <= :now AND snapshot IS NOT NULL AND (CAST(:only AS uuid) IS NULL OR id = :only)
+ORDER BY next_at LIMIT :limit FOR UPDATE SKIP LOCKED
 """
-)
+_CLAIMED = _CUSTOMER + "WHERE c.id = ANY(:ids)"
 FOLLOWED = (
     _CUSTOMER
     + """
@@ -120,6 +119,16 @@ class Batch:
             failed=tuple(self.failed[row.id]),
             contacts=self.contacts.of(row.seller_id, row.id, row.addresses),
         )
+
+
+async def claim(session: Session, now: datetime, *, limit: int, only: UUID | None = None) -> Sequence[Any]:
+    """Customers due by now, locked; those that others hold are left to them.
+
+    They are read after they were locked: what a statement reads beside the rows it locks is as old as its snapshot,
+    and may lack what came in before the lock.
+    """
+    ids = [row.id for row in await fetch(session, _CLAIM, now=now, limit=limit, only=only)]
+    return await fetch(session, _CLAIMED, ids=ids) if ids else ()
 
 
 async def load(

@@ -16,7 +16,7 @@ from remit_service.clock import Clock
 from remit_service.database import Database
 from remit_service.logs import describe
 from scheduler_svc.ledger import Contact
-from scheduler_svc.loading import CLAIM, Batch, load
+from scheduler_svc.loading import Batch, claim, load
 from scheduler_svc.metrics import FAILED, REVIEWS, count_decision, count_touch
 from scheduler_svc.policies import PolicyCache
 from scheduler_svc.records import contact_keys
@@ -109,7 +109,7 @@ class Sweep:
 
     async def _together(self, now: datetime) -> tuple[int, datetime | None]:
         async with self._database.transaction() as session:
-            rows = await fetch(session, CLAIM, now=now, limit=self._batch, only=None)
+            rows = await claim(session, now, limit=self._batch)
             if rows:
                 await self._decide(session, await load(session, rows, self._policies, now, lock=True), now)
             due: datetime | None = await session.scalar(_NEXT)
@@ -123,7 +123,7 @@ class Sweep:
         for customer in ids:
             try:
                 async with self._database.transaction() as session:
-                    rows = await fetch(session, CLAIM, now=now, limit=1, only=customer)
+                    rows = await claim(session, now, limit=1, only=customer)
                     if rows:
                         await self._decide(session, await load(session, rows, self._policies, now, lock=True), now)
             except Exception as error:
