@@ -26,6 +26,16 @@ CASES = {
     "de-demand": ("demand", None, "de", [("1001", 45)], {}),
     "fr-overdue-neutral": ("overdue", "neutral", "fr", [("1001", 7)], {}),
     "fr-overdue-final-three": ("overdue", "final", "fr", [("1001", 30), ("1002", 25), ("A-7", 20)], {}),
+    "en-overdue-neutral-mixed": ("overdue", "neutral", "en", [("1001", 7), ("1002", -1)], {}),
+    "en-overdue-final-mixed": ("overdue", "final", "en", [("1001", 30), ("1002", 0), ("A-7", -5)], {}),
+    "en-overdue-friendly-mixed": ("overdue", "friendly", "en", [("1001", 1), ("1002", -1)], {"profile": "individual"}),
+    "en-due-firm-mixed": ("due", "firm", "en", [("1001", 0), ("1002", -5)], {}),
+    "de-overdue-final-mixed": ("overdue", "final", "de", [("1001", 30), ("1002", -1)], {}),
+    "de-overdue-firm-mixed": ("overdue", "firm", "de", [("1001", 14), ("1002", -1), ("A-7", -7)], {}),
+    "de-due-friendly-mixed": ("due", "friendly", "de", [("1001", 0), ("1002", -5)], {"profile": "individual"}),
+    "fr-overdue-firm-mixed": ("overdue", "firm", "fr", [("1001", 14), ("1002", -1)], {}),
+    "fr-overdue-final-mixed": ("overdue", "final", "fr", [("1001", 30), ("1002", 25), ("A-7", -1)], {}),
+    "fr-due-neutral-mixed": ("due", "neutral", "fr", [("1001", 0), ("1002", -5), ("A-7", -7)], {}),
     "fr-demand": ("demand", None, "fr", [("1001", 45)], {"profile": "individual"}),
 }
 

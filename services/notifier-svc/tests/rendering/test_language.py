@@ -49,8 +49,8 @@ def test_the_customers_language_then_the_sellers_then_english(message, customer,
         ("de-AT", "DE", "DE", "€ 1.234,50", "1. März 2026"),
         ("de-CH", "DE", "DE", "EUR 1’234.50", "1. März 2026"),
         ("de", "NL", "NL", "1.234,50 €", "1. März 2026"),
-        ("fr", "CA", "DE", "1 234,50 €", "1 mars 2026"),
-        ("fr-XX", "ZZ", "QQ", "1 234,50 €", "1 mars 2026"),
+        ("fr", "CA", "DE", "1 234,50 €", "1er mars 2026"),
+        ("fr-XX", "ZZ", "QQ", "1 234,50 €", "1er mars 2026"),
     ],
 )
 def test_formats_follow_the_region(tag, country, seller_country, amount, day):
@@ -166,7 +166,8 @@ def test_no_english_leaks_into_other_languages(message, item, language):
         if entry.language != language:
             continue
         days = {"upcoming": -5, "invoice": -5, "due": 0}.get(entry.stage, 20)
-        for items in ([item("1", days)], [item("1", days, 70, disputed=3, paid=2), item("2", days - 1)]):
+        several = [item("1", days, 70, disputed=3, paid=2), item("2", days - 1), item("3", -9), item("4", -9)]
+        for items in ([item("1", days)], several[:2], several[:3], several):
             made = message(entry.stage, entry.tone, items, language=language, seller=seller,
                            unsubscribe_url="https://r.example/u")  # fmt: skip
             out = render(made, channels=[Channel.SMS])

@@ -69,5 +69,11 @@ def test_no_epc_code_for(message, item, why, changes):
     assert pdf_of(made).startswith(b"%PDF-")
 
 
+def test_the_epc_code_asks_for_what_is_overdue_only(message, item):
+    made = message(items=[item("1", 7, 100_000), item("2", -1, 500_000)])
+    assert epc_qr(made) == epc_qr(message(items=[item("1", 7, 100_000)]))
+    assert pdf_of(made).startswith(b"%PDF-")
+
+
 def test_a_thank_you_carries_none(message, item):
     assert epc_qr(message("thanks", None, [item("1", 3, 0, paid=5)])) is None

@@ -9,7 +9,7 @@ from notifier_svc.rendering import clean
 from notifier_svc.rendering.context import MessageContext
 from notifier_svc.rendering.formats import NBSP
 from notifier_svc.rendering.language import Language
-from notifier_svc.rendering.view import Line, View
+from notifier_svc.rendering.view import Line, View, divided
 from notifier_svc.rendering.wordings import Prose
 from remit_events.state import SellerState, Stage
 
@@ -57,10 +57,8 @@ def lay_out(message: MessageContext, view: View, prose: Prose, words: Language) 
     link = clean.link(seller.payment_link) if asks else None
     return Body(
         greeting=prose.greeting or _greeting(view, words),
-        entries=() if view.single else tuple(_entry(line, message.stage, words) for line in view.lines),
-        totals=()
-        if view.single or view.claim
-        else tuple(Row(words.say("total"), sum_, strong=True) for sum_ in view.totals),
+        entries=tuple(_entry(line, message.stage, words) for line in view.lines) if len(view.lines) > 1 else (),
+        totals=_totals(message.stage, view, words),
         facts=_facts(message.stage, view, words),
         note=words.say("partial") if view.partial else "",
         pay=pay,
@@ -68,7 +66,7 @@ def lay_out(message: MessageContext, view: View, prose: Prose, words: Language) 
         pay_missing=words.say("ask_how_to_pay") if asks and not seller.iban and not link else "",
         signature=tuple(filter(None, (prose.signoff, clean.line(seller.account_manager), view.seller))),
         contact=contact(seller, words),
-        reason=words.say(_REASONS.get(message.stage, "reason_open"), seller=view.seller, invoices=view.invoices),
+        reason=words.say(_REASONS.get(message.stage, "reason_open"), seller=view.seller, invoices=view.mentioned),
         imprint=", ".join((view.seller, *clean.lines(seller.address))),
         unsubscribe=_unsubscribe(message),
     )
@@ -83,8 +81,19 @@ def _greeting(view: View, words: Language) -> str:
     return words.say("salutation_person", name=clean.clip(view.customer, 80))
 
 
+def _totals(stage: Stage, view: View, words: Language) -> tuple[Row, ...]:
+    """One row per currency; what is asked for and what is only coming apart."""
+    if len(view.lines) == 1 or view.claim:
+        return ()
+    if not view.coming:
+        return tuple(Row(words.say("total"), sum_, strong=True) for sum_ in view.totals)
+    now, later = (words.say(f"total_{stage}"), words.say(f"total_not_{stage}"))
+    asked = [Row(now, sum_, strong=True) for sum_ in view.totals]
+    return (*asked, *(Row(later, sum_) for sum_ in view.coming.totals))
+
+
 def _facts(stage: Stage, view: View, words: Language) -> tuple[Row, ...]:
-    rows = _invoice_facts(stage, view.lines[0], words) if view.single else []
+    rows = _invoice_facts(stage, view.lines[0], words) if len(view.lines) == 1 else []
     say = words.say
     if claim := view.claim:
         rows.append(Row(say("principal"), claim.principal))
@@ -162,8 +171,8 @@ def grouped_iban(iban: str) -> str:
 
 
 def reference(message: MessageContext) -> str:
-    """What the payer writes on the transfer: the invoice numbers, or the customer's number where they are too many."""
-    numbers = ", ".join(clean.line(item.invoice.number) for item in message.items)
+    """What the payer writes on the transfer: the numbers of what is asked for, the customer's where they are too many."""
+    numbers = ", ".join(clean.line(item.invoice.number) for item in divided(message)[0])
     return numbers if len(numbers) <= REFERENCE_LIMIT else clean.line(message.customer.external_id, REFERENCE_LIMIT)
 
 

@@ -6,6 +6,7 @@ are not used.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -17,6 +18,8 @@ from babel.numbers import get_currency_symbol, get_decimal_symbol, get_group_sym
 from remit_service.money import exponent
 
 NBSP = "\u00a0"
+# What CLDR's patterns leave out: where the first of a month is an ordinal.
+_FIRST_OF_MONTH = {"fr": "1er"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,10 @@ def _money_pattern(locale_id: str, currency: str) -> _MoneyPattern:
 
 @lru_cache(maxsize=8192)
 def _date(locale_id: str, style: str, day: date) -> str:
-    return format_date(day, style, locale=Locale.parse(locale_id))
+    locale = Locale.parse(locale_id)
+    written = format_date(day, style, locale=locale)
+    first = _FIRST_OF_MONTH.get(locale.language)
+    return re.sub(r"^1(?= )", first, written) if first and day.day == 1 else written
 
 
 @dataclass(frozen=True, slots=True)

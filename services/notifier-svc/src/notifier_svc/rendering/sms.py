@@ -20,11 +20,12 @@ from remit_events.state import Stage
 SEGMENTS = 2
 # Longest name and what is said beside the claim: what is dropped first matters least.
 _FITTING = (
-    (40, "when pay paid contact"),
-    (40, "when pay contact"),
-    (40, "when pay"),
-    (20, "when pay"),
-    (20, "when"),
+    (40, "when next pay paid contact"),
+    (40, "when next pay contact"),
+    (40, "when next pay"),
+    (20, "when next pay"),
+    (20, "when next"),
+    (20, "next"),
     (20, ""),
 )
 _GSM = frozenset(
@@ -52,9 +53,12 @@ def write(message: MessageContext, view: View, heading: str, choice: Choice) -> 
     """One short message for all items; it always names the seller and how to stop."""
     say = choice.language.say
     stop = say("sms_stop")
-    extras = {"pay": _pay(message, choice), "paid": "", "contact": _contact(message, choice)}
-    if message.stage in (Stage.OVERDUE, Stage.DEMAND):
-        extras["paid"] = say("sms_paid")
+    extras = {
+        "pay": _pay(message, choice),
+        "paid": say("sms_paid") if message.stage in (Stage.OVERDUE, Stage.DEMAND) else "",
+        "next": _next(view, choice),
+        "contact": _contact(message, choice),
+    }
     for name_limit, kept in _FITTING:
         parts = [_main(message, view if "when" in kept else replace(view, when=""), heading, choice, name_limit)]
         parts += [text for key, text in extras.items() if key in kept.split() and text]
@@ -75,6 +79,13 @@ def _main(message: MessageContext, view: View, heading: str, choice: Choice, nam
         values |= {"amounts": view.claim.total, "deadline": view.claim.deadline_short}
         return say("sms_demand", **values)
     return say("sms_message", **values)
+
+
+def _next(view: View, choice: Choice) -> str:
+    if not view.coming:
+        return ""
+    coming = view.coming
+    return choice.language.say("sms_next", invoices=coming.invoices, amounts=coming.amounts, when=coming.when)
 
 
 def _pay(message: MessageContext, choice: Choice) -> str:

@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from notifier_svc.rendering import clean
 from notifier_svc.rendering.context import MessageContext, PaymentInfo
 from notifier_svc.rendering.language import Choice, Language
-from remit_events.schedule import Demand, Item
+from remit_events.schedule import Item
 from remit_events.state import Stage
 
 FOLLOW_UPS = frozenset({Stage.UPCOMING, Stage.DUE, Stage.OVERDUE, Stage.DEMAND})
 _NAMED_IN_FULL = 3  # invoices a subject names before it counts the rest
+# How many days overdue an invoice is at least that a message of the stage is about.
+_ASKED_FROM = {Stage.DUE: 0, Stage.OVERDUE: 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +61,9 @@ class Received:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """A message's facts. `due`, `days`, `status` and `relative` speak of the oldest due date among the items."""
+class Part:
+    """Some invoices in a few phrases. `due`, `days`, `status` and `relative` speak of the oldest due date among them."""
 
-    seller: str
-    seller_short: str
-    customer: str
-    company: bool
     n: int
     single: bool
     count: str
@@ -72,15 +71,32 @@ class View:
     invoices_start: str
     numbers: str
     amounts: str
+    totals: tuple[str, ...]
     due: str
     days: int
     status: str
     relative: str
     when: str
+
+
+@dataclass(frozen=True, slots=True)
+class View(Part):
+    """A message's facts. Its own phrases are about what it asks to be paid; `coming` are invoices listed beside.
+
+    In a message about overdue invoices those are the ones that are not, in one of the due date those due later.
+    `coming_after` says them at the end of a subject ("" where there are none); `mentioned` names all invoices.
+    """
+
+    seller: str
+    seller_short: str
+    customer: str
+    company: bool
+    coming: Part | None
+    coming_after: str
+    mentioned: str
     partial: bool
     settled: bool
     lines: tuple[Line, ...]
-    totals: tuple[str, ...]
     claim: Claim | None
     received: Received | None
 
@@ -88,35 +104,45 @@ class View:
 def build(message: MessageContext, choice: Choice) -> View:
     """The facts of `message`. ValueError: no items, a follow-up without a due date, a demand without its terms."""
     _check(message)
-    language, items = choice.language, message.items
-    numbers = _numbers(items, language)
-    reference = min(items, key=lambda item: item.invoice.due_date or date.max)
-    totals = _totals(message)
-    formatted = tuple(choice.formats.money(minor, currency) for currency, minor in totals.items())
+    asked, rest = divided(message)
+    coming = Part(**_part(rest, message.stage, choice)) if rest else None
     return View(
+        **_part(asked, message.stage, choice),
         seller=clean.fenced(clean.line(message.seller.name)),
         seller_short=clean.fenced(clean.line(message.seller.name, 40)),
         customer=clean.fenced(clean.line(message.customer.name)),
         company=message.customer.profile != "individual",
-        n=len(items),
-        single=len(items) == 1,
-        count=language.plural("count", len(items)),
-        invoices=language.plural("invoices", len(items), numbers=numbers),
-        invoices_start=language.plural("invoices_start", len(items), numbers=numbers),
-        numbers=numbers,
-        amounts=language.listed(formatted),
-        due=choice.formats.long(reference.invoice.due_date) if reference.invoice.due_date else "",
-        days=reference.days_overdue,
-        status=_status(reference, language),
-        relative=_relative(reference.days_overdue, language),
-        when=_when(reference, len(items), choice),
-        partial=any(_disputed(item, message.stage) for item in items),
-        settled=all(item.invoice.balance_minor == 0 for item in items),
-        lines=tuple(_line(item, message.stage, choice) for item in items),
-        totals=formatted,
-        claim=_claim(message.demand, message.items, totals, choice) if message.demand else None,
+        coming=coming,
+        coming_after=_after(coming, choice.language) if coming else "",
+        mentioned=_named(message.items, choice.language),
+        partial=any(_disputed(item, message.stage) for item in message.items),
+        settled=all(item.invoice.balance_minor == 0 for item in message.items),
+        lines=tuple(_line(item, message.stage, choice) for item in (*asked, *rest)),
+        claim=_claim(message, choice),
         received=_received(message.payment, choice) if message.payment else None,
     )
+
+
+def _part(items: Sequence[Item], stage: Stage, choice: Choice) -> dict[str, Any]:
+    """The phrases about `items`, by the names of Part's fields."""
+    language, numbers = choice.language, _numbers(items, choice.language)
+    reference = min(items, key=lambda item: item.invoice.due_date or date.max)
+    totals = tuple(choice.formats.money(minor, currency) for currency, minor in _totals(items, stage).items())
+    return {
+        "n": len(items),
+        "single": len(items) == 1,
+        "count": language.plural("count", len(items)),
+        "invoices": _named(items, language),
+        "invoices_start": language.plural("invoices_start", len(items), numbers=numbers),
+        "numbers": numbers,
+        "amounts": language.listed(totals),
+        "totals": totals,
+        "due": choice.formats.long(reference.invoice.due_date) if reference.invoice.due_date else "",
+        "days": reference.days_overdue,
+        "status": _status(reference, language),
+        "relative": _relative(reference.days_overdue, language),
+        "when": _when(reference, len(items), choice),
+    }
 
 
 def _check(message: MessageContext) -> None:
@@ -133,21 +159,39 @@ def amount_of(item: Item, stage: Stage) -> int:
     return item.invoice.total_minor if stage in (Stage.INVOICE, Stage.THANKS) else item.amount_minor
 
 
-def _totals(message: MessageContext) -> dict[str, int]:
+def divided(message: MessageContext) -> tuple[tuple[Item, ...], tuple[Item, ...]]:
+    """What the message asks to be paid, and what it only lists because it falls due later."""
+    least = _ASKED_FROM.get(message.stage)
+    if least is None:
+        return message.items, ()
+    asked = tuple(item for item in message.items if item.days_overdue >= least)
+    coming = tuple(item for item in message.items if item.days_overdue < least)
+    return (asked, coming) if asked else (coming, ())
+
+
+def _totals(items: Sequence[Item], stage: Stage) -> dict[str, int]:
     totals: dict[str, int] = {}
-    for item in message.items:
+    for item in items:
         currency = item.invoice.currency
-        totals[currency] = totals.get(currency, 0) + amount_of(item, message.stage)
+        totals[currency] = totals.get(currency, 0) + amount_of(item, stage)
     return totals
 
 
 def payable(message: MessageContext) -> dict[str, int]:
     """What is asked for in all, minor units by currency; a demand's interest and compensation included."""
-    totals = _totals(message)
+    totals = _totals(divided(message)[0], message.stage)
     if message.demand:
         extra = message.demand.interest_minor + message.demand.compensation_minor
         totals[message.items[0].invoice.currency] += extra
     return totals
+
+
+def _after(coming: Part, language: Language) -> str:
+    return language.say("coming_after", invoices=coming.invoices, amounts=coming.amounts, when=coming.when)
+
+
+def _named(items: Sequence[Item], language: Language) -> str:
+    return language.plural("invoices", len(items), numbers=_numbers(items, language))
 
 
 def _numbers(items: Sequence[Item], language: Language) -> str:
@@ -211,16 +255,17 @@ def _line(item: Item, stage: Stage, choice: Choice) -> Line:
     )
 
 
-def _claim(demand: Demand, items: Sequence[Item], totals: dict[str, int], choice: Choice) -> Claim:
-    currency, formats = items[0].invoice.currency, choice.formats
-    extra = demand.interest_minor + demand.compensation_minor
-    whole = {code: minor + (extra if code == currency else 0) for code, minor in totals.items()}
+def _claim(message: MessageContext, choice: Choice) -> Claim | None:
+    demand, formats = message.demand, choice.formats
+    if demand is None:
+        return None
+    currency = message.items[0].invoice.currency
     listed = choice.language.listed
     return Claim(
-        principal=listed([formats.money(minor, code) for code, minor in totals.items()]),
+        principal=listed([formats.money(minor, code) for code, minor in _totals(message.items, message.stage).items()]),
         interest=formats.money(demand.interest_minor, currency) if demand.interest_minor else None,
         compensation=formats.money(demand.compensation_minor, currency) if demand.compensation_minor else None,
-        total=listed([formats.money(minor, code) for code, minor in whole.items()]),
+        total=listed([formats.money(minor, code) for code, minor in payable(message).items()]),
         deadline=formats.long(demand.deadline),
         deadline_short=formats.medium(demand.deadline),
         reminders=demand.reminders_sent,
