@@ -171,7 +171,7 @@ def grouped_iban(iban: str) -> str:
 
 
 def reference(message: MessageContext) -> str:
-    """What the payer writes on the transfer: the numbers of what is asked for, the customer's where they are too many."""
+    """What the payer writes on the transfer: the numbers of what is asked for; the customer's when too many."""
     numbers = ", ".join(clean.line(item.invoice.number) for item in divided(message)[0])
     return numbers if len(numbers) <= REFERENCE_LIMIT else clean.line(message.customer.external_id, REFERENCE_LIMIT)
 

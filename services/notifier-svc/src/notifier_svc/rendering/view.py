@@ -62,7 +62,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some invoices in a few phrases. `due`, `days`, `status` and `relative` speak of the oldest due date among them."""
+    """Some invoices in a few phrases. `due`, `days`, `status` and `relative` are of their oldest due date."""
 
     n: int
     single: bool
