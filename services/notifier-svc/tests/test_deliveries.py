@@ -138,6 +138,7 @@ async def test_the_kill_switch_stops_reminders_and_demands(world: World) -> None
     await world.settle()
     told = await world.told(ReminderCancelled)
     assert [(event.whole, event.rule, event.dropped) for event in told] == [(True, "automation-off", ())] * 2
+    assert {item.invoice.id for event in told for item in event.kept} == set(world.peers.invoices)
     assert not world.files()
 
 
@@ -147,6 +148,7 @@ async def test_too_late_is_not_sent(world: World) -> None:
     await world.settle()
     [cancelled] = await world.told(ReminderCancelled)
     assert (cancelled.whole, cancelled.rule) == (True, "expired")
+    assert [item.invoice.id for item in cancelled.kept] == list(world.peers.invoices)
 
 
 @pytest.mark.parametrize("who", ["invoice_svc_down", "scheduler_svc_down"])

@@ -97,6 +97,6 @@ def cancellation(plan: Plan) -> ReminderCancelled | None:
         step=claim.step,
         rule=plan.cancelled or dropped[0].rule,
         dropped=dropped,
-        kept=verdict.kept if verdict else (),
+        kept=verdict.kept if verdict else claim.body.items,
         whole=bool(plan.cancelled),
     )

@@ -38,7 +38,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What goes (`kept`, with fresh amounts) and what not; `rule` is set when nothing goes."""
+    """What goes (`kept`, with fresh amounts) and what not; with a `rule` nothing goes, whatever may be kept."""
 
     kept: tuple[Item, ...]
     dropped: tuple[DroppedItem, ...] = ()
@@ -52,7 +52,7 @@ class Verdict:
 def decide(stage: Stage, items: tuple[Item, ...], facts: Facts) -> Verdict:
     """The leading item dropped, or nothing left, or the kill switch: the whole touch is off."""
     if not facts.automation_on:
-        return Verdict((), rule=AUTOMATION_OFF)
+        return Verdict(tuple(_fresh(stage, item, facts) for item in items), rule=AUTOMATION_OFF)
     judged = [(item, _refusal(stage, item, facts)) for item in items]
     dropped = tuple(DroppedItem(item=_fresh(stage, item, facts), rule=rule) for item, rule in judged if rule)
     kept = tuple(_fresh(stage, item, facts) for item, rule in judged if not rule)
