@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import select
 
-from invoice_svc import customers, days, disputes, invoices, payments, promises
+from invoice_svc import customers, days, disputes, invoices, payments, promises, stated
 from invoice_svc.allocation import OpenItem, to_one
 from invoice_svc.customer_notes import notes_of
 from invoice_svc.customers import Customer
 from invoice_svc.disputes import Dispute
-from invoice_svc.import_diff import PROVIDER, Known, Money, Pay, compare, customer_conflicts, first_payment
+from invoice_svc.import_diff import (
+    PROVIDER,
+    Known,
+    Money,
+    Pay,
+    compare,
+    customer_conflicts,
+    first_payment,
+    first_stated,
+)
 from invoice_svc.import_rows import Result, in_future, rejected
 from invoice_svc.inputs import CustomerIn, ImportRow
 from invoice_svc.invoices import Invoice
 from invoice_svc.payments import Payment
+from invoice_svc.stated import Stated
 from invoice_svc.tables import allocation
 from invoice_svc.tables import payment as payment_table
 from remit_events.envelope import Event
@@ -45,6 +55,7 @@ class Chunk:
     payments: dict[UUID, list[Payment]] = field(default_factory=dict)
     disputes: dict[UUID, list[Dispute]] = field(default_factory=dict)
     promised: dict[UUID, datetime] = field(default_factory=dict)
+    stated: dict[UUID, Stated] = field(default_factory=dict)
     notes: dict[UUID, list[str]] = field(default_factory=dict)
     new_invoices: list[Invoice] = field(default_factory=list)
     changed: dict[UUID, Invoice] = field(default_factory=dict)
@@ -52,6 +63,7 @@ class Chunk:
     resolved: list[Dispute] = field(default_factory=list)
     new_payments: list[Payment] = field(default_factory=list)
     reversed: list[Payment] = field(default_factory=list)
+    newly_stated: dict[UUID, Stated] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
 
 
@@ -116,7 +128,7 @@ def _customer_in(row: ImportRow) -> CustomerIn:
 
 
 async def _recorded(session: Session, chunk: Chunk, rows: Sequence[ImportRow]) -> None:
-    """Loads the invoices the rows name, locked, and what was paid, disputed and promised on them."""
+    """Loads the invoices the rows name, locked; what was paid, disputed, promised and stated on them."""
     chunk.owners = {one.id: one.external_id for one in chunk.customers.values()}
     chunk.known = await invoices.lock_numbers(session, chunk.seller_id, [row.invoice_number for row in rows])
     held = list(chunk.known.values())
@@ -130,6 +142,7 @@ async def _recorded(session: Session, chunk: Chunk, rows: Sequence[ImportRow]) -
     for dispute in await disputes.open_of(session, chunk.seller_id, ids):
         chunk.disputes.setdefault(dispute.invoice_id, []).append(dispute)
     chunk.promised = await promises.made_at(session, held)
+    chunk.stated = await stated.load(session, ids)
 
 
 def _take_over(chunk: Chunk, row: ImportRow) -> Result:
@@ -170,8 +183,10 @@ def _new(chunk: Chunk, row: ImportRow, customer: Customer, today: date) -> Resul
     )
     chunk.events.append(invoice.issue(row.invoice_number, row.issue_date, chunk.now))
     chunk.new_invoices.append(invoice)
+    said = first_stated(row)
     if row.disputed:
-        _dispute(chunk, invoice)
+        said = replace(said, dispute_id=_dispute(chunk, invoice))
+    chunk.newly_stated[invoice.id] = said
     pay = first_payment(row, today)
     if pay is not None:
         _pay(chunk, invoice, pay)
@@ -180,19 +195,24 @@ def _new(chunk: Chunk, row: ImportRow, customer: Customer, today: date) -> Resul
 
 def _existing(chunk: Chunk, row: ImportRow, invoice: Invoice, today: date) -> Result:
     standing = [one for one in chunk.payments.get(invoice.id, ()) if one.status == "received"]
+    contested = {one.id: one for one in chunk.disputes.get(invoice.id, ())}
     known = Known(
         invoice=invoice,
         owner=chunk.owners.get(invoice.customer_id, "another customer"),
-        disputed=bool(chunk.disputes.get(invoice.id)),
+        stated=chunk.stated.get(invoice.id, Stated()),
+        disputes=frozenset(contested),
         payments=tuple(_money(one, invoice.id) for one in standing),
     )
     found = compare(row, known, today)
+    said = found.stated
     if found.open_dispute:
-        _dispute(chunk, invoice)
-    if found.resolve_disputes:
-        for dispute in chunk.disputes[invoice.id]:
-            chunk.events.append(dispute.resolve(invoice, NO_LONGER_DISPUTED, chunk.now))
-            chunk.resolved.append(dispute)
+        said = replace(said, dispute_id=_dispute(chunk, invoice))
+    if found.resolve_dispute and said.dispute_id:
+        dispute = contested[said.dispute_id]
+        chunk.events.append(dispute.resolve(invoice, NO_LONGER_DISPUTED, chunk.now))
+        chunk.resolved.append(dispute)
+    if said != known.stated:
+        chunk.newly_stated[invoice.id] = said
     for payment in reversed(standing[len(standing) - found.reversals :]):
         chunk.events.append(payment.take_back({invoice.id: invoice}, chunk.promised, TAKEN_BACK, today, chunk.now))
         chunk.reversed.append(payment)
@@ -209,10 +229,11 @@ def _money(payment: Payment, invoice_id: UUID) -> Money:
     return Money(amount, payment.received_on, imported=alone)
 
 
-def _dispute(chunk: Chunk, invoice: Invoice) -> None:
+def _dispute(chunk: Chunk, invoice: Invoice) -> UUID:
     dispute, event = Dispute.open_on(invoice, None, DISPUTED, None, chunk.now)
     chunk.new_disputes.append(dispute)
     chunk.events.append(event)
+    return dispute.id
 
 
 def _pay(chunk: Chunk, invoice: Invoice, pay: Pay) -> None:
@@ -246,5 +267,6 @@ async def _write(session: Session, chunk: Chunk) -> None:
     await disputes.update(session, chunk.resolved)
     await payments.update(session, chunk.reversed)
     await payments.insert(session, chunk.new_payments)
+    await stated.save(session, chunk.newly_stated)
     await promises.close_kept(session, chunk.events, chunk.now)
     await emit(session, chunk.events, now=chunk.now)

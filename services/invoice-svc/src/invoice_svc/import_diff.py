@@ -1,19 +1,22 @@
-"""What a row of an export says that we do not know yet: pure comparison of the row with what is recorded.
+"""What a row of an export says that no import said before: pure comparison of the row with the last one and with us.
 
-Only paid_date, open_amount and disputed are taken over; any other difference is a conflict, reported and left alone.
-A blank never undoes anything: money we hold and the export does not show is a conflict too.
+Only paid_date, open_amount and disputed are taken over, and only where they say something else than the last import
+of the invoice said; any other difference is a conflict, reported and left alone. So what people recorded by hand
+stands. A blank says nothing: money or a dispute an export no longer shows is a conflict too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
+from uuid import UUID
 
 from invoice_svc.customers import Customer
 from invoice_svc.inputs import ImportRow
 from invoice_svc.invoices import Invoice
+from invoice_svc.stated import Stated
 
 PROVIDER = "import"
 
@@ -42,11 +45,15 @@ class Money:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is recorded of an invoice a row names; `payments` are those not reversed, oldest first."""
+    """What is recorded of an invoice a row names, and what the last import said of it.
+
+    `disputes` are the open ones, `payments` those not reversed, oldest first.
+    """
 
     invoice: Invoice
     owner: str
-    disputed: bool
+    stated: Stated
+    disputes: frozenset[UUID] = frozenset()
     payments: tuple[Money, ...] = ()
 
 
@@ -60,14 +67,18 @@ class Pay:
 
 @dataclass(slots=True)
 class Difference:
-    """What to do about a row: take back the newest `reversals` imported payments, then pay, open or resolve."""
+    """What to do about a row: take back the newest `reversals` imported payments, then pay, open or resolve.
 
+    `stated` is what to remember; `resolve_dispute` is about the one an import opened.
+    """
+
+    stated: Stated
     changes: list[dict[str, Any]] = field(default_factory=list)
     conflicts: list[dict[str, Any]] = field(default_factory=list)
     reversals: int = 0
     pay: Pay | None = None
     open_dispute: bool = False
-    resolve_disputes: bool = False
+    resolve_dispute: bool = False
 
     def changed(self, name: str, old: Any, new: Any) -> None:
         self.changes.append({"field": name, "from": old, "to": new})
@@ -91,6 +102,11 @@ def customer_conflicts(row: ImportRow, customer: Customer) -> list[dict[str, Any
     ]
 
 
+def first_stated(row: ImportRow) -> Stated:
+    """What a row says of an invoice that is new to us."""
+    return Stated(bool(row.disputed), row.paid_date, _open(row))
+
+
 def first_payment(row: ImportRow, today: date) -> Pay | None:
     """What is paid already on an invoice that is new to us."""
     if row.paid_date is None and row.open_amount_minor is None:
@@ -101,17 +117,15 @@ def first_payment(row: ImportRow, today: date) -> Pay | None:
 
 def compare(row: ImportRow, known: Known, today: date) -> Difference:
     """The row against a recorded invoice; `today` at the customer's place dates money the row gives no day for."""
-    found = Difference()
+    found = Difference(known.stated)
     _fixed(row, known, found)
     invoice = known.invoice
     if invoice.status in ("void", "draft"):
         found.conflict("status", invoice.status, "paid" if row.paid_date else "open")
         return found
     fixed = {one["field"] for one in found.conflicts}
-    if "customer_external_id" in fixed:
-        return found
-    _dispute(row, known, found)
-    if "currency" not in fixed:
+    if not fixed & {"customer_external_id", "currency"}:  # else it speaks of another invoice
+        _dispute(row, known, found)
         _money(row, known, found, today, same_amount="amount_minor" not in fixed)
     return found
 
@@ -132,55 +146,71 @@ def _fixed(row: ImportRow, known: Known, found: Difference) -> None:
 
 
 def _dispute(row: ImportRow, known: Known, found: Difference) -> None:
-    if row.disputed is None or row.disputed == known.disputed:
+    ours, before = bool(known.disputes), known.stated
+    imported = before.dispute_id in known.disputes
+    if row.disputed is None:
+        if imported:
+            found.conflict("disputed", ours, None)
         return
-    found.open_dispute, found.resolve_disputes = row.disputed, not row.disputed
-    found.changed("disputed", known.disputed, row.disputed)
+    found.stated = replace(found.stated, disputed=row.disputed)
+    if row.disputed == ours:
+        return
+    news = row.disputed != before.disputed
+    found.open_dispute = news and row.disputed
+    found.resolve_dispute = news and not row.disputed and imported
+    if found.open_dispute or found.resolve_dispute:
+        found.changed("disputed", ours, row.disputed)
+    else:  # what people opened or resolved by hand stands
+        found.conflict("disputed", ours, row.disputed)
+
+
+def _open(row: ImportRow) -> int | None:
+    """What a row says is still owed; None when it says nothing about money."""
+    return 0 if row.open_amount_minor is None and row.paid_date else row.open_amount_minor
 
 
 def _money(row: ImportRow, known: Known, found: Difference, today: date, *, same_amount: bool) -> None:
-    ours, stated = known.invoice.balance_minor, row.open_amount_minor
+    ours, wanted, before = known.invoice.balance_minor, _open(row), known.stated
     paid_on = known.payments[-1].received_on if known.payments else None
-    if row.paid_date is None and stated is None:
+    if wanted is None:
         if paid_on is not None:
             found.conflict("paid_date", _iso(paid_on), None)
         return
-    if stated and not same_amount:
-        found.conflict("open_amount_minor", ours, stated)  # of another total: what was paid cannot be told
+    if wanted and not same_amount:
+        found.conflict("open_amount_minor", ours, wanted)  # of another total: what was paid cannot be told
         return
-    wanted, on = stated or 0, row.paid_date or today
+    found.stated = replace(found.stated, open_minor=wanted, paid_date=row.paid_date or before.paid_date)
     redated = ours == wanted and row.paid_date is not None and row.paid_date != paid_on
     if ours == wanted and not redated:
         return
-    if ours < wanted or redated:
-        left = _take_back(known.payments, ours, wanted, at_least_one=redated)
-        if left is None:
-            name = "paid_date" if redated else "open_amount_minor"
-            found.conflict(name, _iso(paid_on) if redated else ours, _iso(row.paid_date) if redated else wanted)
-            return
-        found.reversals, balance = left
-    else:
-        balance = ours
+    was = known.invoice.total_minor if before.open_minor is None else before.open_minor
+    news = (wanted, found.stated.paid_date) != (was, before.paid_date)
+    left = _left(known.payments, ours, wanted, redated=redated) if news else None
+    if left is None:
+        name = "paid_date" if redated else "open_amount_minor"
+        found.conflict(name, _iso(paid_on) if redated else ours, _iso(row.paid_date) if redated else wanted)
+        return
+    found.reversals, balance = left
     if balance > wanted:
-        found.pay = Pay(balance - wanted, on)
+        found.pay = Pay(balance - wanted, row.paid_date or today)
     if row.paid_date != paid_on and row.paid_date is not None:
         found.changed("paid_date", _iso(paid_on), _iso(row.paid_date))
     if ours != wanted:
         found.changed("open_amount_minor", ours, wanted)
 
 
-def _take_back(payments: Sequence[Money], balance: int, wanted: int, *, at_least_one: bool) -> tuple[int, int] | None:
+def _left(payments: Sequence[Money], balance: int, wanted: int, *, redated: bool) -> tuple[int, int] | None:
     """How many of the newest imported payments to reverse for a balance of `wanted` or more, and the balance then;
-    None when payments recorded otherwise are in the way."""
+    at least one where money is `redated`. None when payments recorded otherwise are in the way."""
     count = 0
     for money in reversed(payments):
-        if balance >= wanted and not (at_least_one and count == 0):
+        if balance >= wanted and not (redated and count == 0):
             break
         if not money.imported:
             return None
         balance += money.amount_minor
         count += 1
-    return (count, balance) if balance >= wanted and count else None
+    return (count, balance) if balance >= wanted else None
 
 
 def _iso(day: date | None) -> str | None:

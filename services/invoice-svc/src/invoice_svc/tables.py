@@ -188,6 +188,7 @@ dispute = Table(
     _moment("opened_at"),
     _moment("resolved_at", nullable=True),
     Index("dispute_invoice", "invoice_id"),
+    Index("dispute_seller", "seller_id", "id"),
 )
 
 promise = Table(
@@ -254,6 +255,17 @@ import_row = Table(
     PrimaryKeyConstraint("import_id", "line"),
     Index("import_row_number", "import_id", "invoice_number"),
     Index("import_row_status", "import_id", "status", "line"),
+)
+
+# What the last import said of an invoice (stated.py).
+import_stated = Table(
+    "import_stated",
+    metadata,
+    Column("invoice_id", UUID(as_uuid=True), ForeignKey("invoice.id"), primary_key=True),
+    Column("disputed", Boolean, nullable=False),
+    Column("paid_date", Date),
+    Column("open_minor", BigInteger),
+    _ref("dispute_id", nullable=True),
 )
 
 # Every event of all four services; `position` is the feed's cursor (timeline.py says why it never skips).
