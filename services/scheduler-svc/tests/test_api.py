@@ -49,6 +49,35 @@ class TestPlans:
         assert skipped[("R1", "tomorrow")] == ("no-channel", False)
         assert skipped[("R2", "day-after")] == ("held", True)
 
+    async def test_a_demand_that_waits_is_planned_after_the_last_step_too(self, world: World) -> None:
+        _, invoice = await world.followed()
+        await world.play("2026-03-07 12:00")  # a Saturday; final-notice went on Wednesday
+        await world.tell(world.rung(invoice))
+        for looked in range(2):
+            plans = await world.get("/v1/plans")
+            assert [(one["at"], one["stage"], one["step"]) for one in plans["data"]] == [
+                ("2026-03-09T08:00:00Z", "demand", "formal-demand")
+            ]
+            said = [(one["step"], one["rule"], one["standing"]) for one in plans["skipped"]]
+            assert said == [("formal-demand", "outside-window", bool(looked))]
+            await world.sweep()
+
+    async def test_a_fallback_that_waits_is_planned(self, world: World) -> None:
+        await world.followed()
+        await world.play("2026-03-03 12:00")
+        due = await world.go("2026-03-04 09:00")
+        await world.tell(*(world.failed(due, touch_failed=n == 1) for n in range(2)))
+        world.at("2026-03-04 18:00")
+        await world.customer_changes(world.customers[due.customer_id], phone="+4915112345678", sms_consent=True)
+        for looked in range(2):
+            plans = await world.get("/v1/plans")
+            assert [(one["at"], one["step"], one["channels"]) for one in plans["data"]] == [
+                ("2026-03-05T08:00:00Z", "final-notice", ["sms"])
+            ]
+            said = [(one["step"], one["rule"], one["standing"]) for one in plans["skipped"]]
+            assert said == [("final-notice", "outside-window", bool(looked))]
+            await world.sweep()
+
     async def test_customers_are_paged(self, world: World) -> None:
         world.at("2026-01-02 08:00")
         for n in range(5):

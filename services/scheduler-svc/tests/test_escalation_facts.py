@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 
+import pytest
 from remit_testing.scheduler_world import World
 
 from remit_events.schedule import PaymentDue, TouchSuppressed
@@ -62,6 +63,20 @@ async def test_withdrawn_reminders_go_on_and_a_second_demand_may_come(world: Wor
     assert due.stage == "demand"
     finals = [row for row in await world.log(invoice) if row[0] == "formal-demand" and row[1] != "deferred"]
     assert finals == [("formal-demand", "suppressed", "escalated"), ("formal-demand", "sent", "sent")]
+
+
+@pytest.mark.parametrize("stops", [False, True])
+async def test_a_payment_taken_back_resumes_no_reminders_past_the_demand(world: World, stops: bool) -> None:
+    _, invoice = await world.followed()
+    await world.play("2026-02-20 18:00")
+    event = world.rung(invoice, stops_chasing=stops)
+    await world.tell(event)
+    await world.play("2026-02-24 00:00")
+    await world.tell(world.paid(invoice, date(2026, 2, 24)), world.resolved(event, "paid"))
+    await world.sweep()
+    await world.tell(world.reversed(invoice, date(2026, 2, 26)))
+    assert await world.play("2026-03-10 00:00") == []
+    assert (await world.log(invoice))[-1] == ("final-notice", "suppressed", "escalated")
 
 
 async def test_later_rungs_stop_the_chasing(world: World) -> None:

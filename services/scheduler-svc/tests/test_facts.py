@@ -13,7 +13,6 @@ from remit_events.invoices import (
     FollowUpHeld,
     FollowUpReleased,
     InvoiceVoided,
-    PaymentReversed,
     PromiseBroken,
     PromiseMade,
 )
@@ -42,19 +41,7 @@ async def test_a_reversed_payment_resumes(world: World) -> None:
     await world.tell(world.paid(invoice, date(2026, 1, 20)))
     await world.sweep()
     world.at("2026-02-05 10:00")
-    again = world.changed(invoice, status="issued", balance_minor=10000)
-    await world.tell(
-        PaymentReversed(
-            **world.about(invoice),
-            payment_id=uuid7(),
-            reference="x",
-            currency="EUR",
-            amount_minor=-10000,
-            received_on=date(2026, 2, 5),
-            allocations=({"amount_minor": -10000, "invoice": again},),
-            reason="chargeback",
-        )
-    )
+    await world.tell(world.reversed(invoice, date(2026, 2, 5)))
     (due,) = await world.settle()
     assert due.step == "day-after"
 

@@ -149,6 +149,28 @@ class TestPromises:
         assert result.ledger.follow_ups[0].harder_used == 1
         assert result.next_at == utc("2026-03-04 09:00")
 
+    @pytest.mark.parametrize("catch_up", ["collapse", "shift"])
+    def test_under_any_catch_up_that_sends(self, catch_up: str) -> None:
+        """`second` was promised away from the 9th to the 11th."""
+        policy = make_policy(catch_up=catch_up)
+        invoice = make_invoice(promises_broken=1)
+        result = look(
+            "2026-02-12 09:00", only(follow(invoice, policy), "second", "third", "final-notice"), policy=policy
+        )
+        (touch,) = result.touches
+        assert (touch.step, touch.items[0].merged, touch.items[0].harder) == ("third", ("second",), True)
+        assert result.next_at == utc("2026-03-04 09:00"), "the rest on its own day: nothing of it is late"
+
+    def test_by_shift_the_rest_keeps_its_distance_from_the_harder_step(self) -> None:
+        policy = make_policy(catch_up="shift")
+        invoice = make_invoice(promises_broken=1)
+        result = look(
+            "2026-02-18 09:00", only(follow(invoice, policy), "second", "third", "final-notice"), policy=policy
+        )
+        (touch,) = result.touches
+        assert (touch.step, touch.items[0].merged) == ("third", ("second",))
+        assert result.next_at == utc("2026-03-06 09:00"), "two days late, as third is"
+
     def test_only_once_for_each_promise(self) -> None:
         invoice = make_invoice(promises_broken=1)
         follow_up = only(follow(invoice, BUSINESS, harder_used=1), "second", "third")

@@ -16,7 +16,14 @@ from remit_events.bus import Bus, Record
 from remit_events.catalogue import EVENT_TYPES
 from remit_events.envelope import Event, Message
 from remit_events.escalations import EscalationResolved, EscalationTriggered
-from remit_events.invoices import CustomerChanged, InvoiceIssued, InvoicePaid, SellerChanged
+from remit_events.invoices import (
+    Allocation,
+    CustomerChanged,
+    InvoiceIssued,
+    InvoicePaid,
+    PaymentReversed,
+    SellerChanged,
+)
 from remit_events.notifications import DroppedItem, ReminderCancelled, ReminderFailed, ReminderSent
 from remit_events.schedule import PaymentDue
 from remit_events.state import Channel, CustomerState, InvoiceState, SellerState
@@ -181,6 +188,20 @@ class World:
             payment_id=uuid7(),
             paid_on=on,
             days_late=(on - state.due_date).days if state.due_date else None,
+        )
+
+    def reversed(self, state: InvoiceState, on: date) -> PaymentReversed:
+        """All that was paid of an invoice is taken back."""
+        again = self.changed(state, status="issued", balance_minor=state.total_minor)
+        return PaymentReversed(
+            **self.about(state),
+            payment_id=uuid7(),
+            reference="x",
+            currency=state.currency,
+            amount_minor=-state.total_minor,
+            received_on=on,
+            allocations=(Allocation(amount_minor=-state.total_minor, invoice=again),),
+            reason="chargeback",
         )
 
     def rung(self, invoice: InvoiceState, **given: Any) -> EscalationTriggered:

@@ -33,10 +33,12 @@ def reach(debtor: Debtor, wanted: Sequence[Channel], *, required: bool) -> Reach
     return Reach(usable, noted)
 
 
-def next_fallback(debtor: Debtor, tried: Iterable[Channel]) -> Channel | None:
-    """After all tried channels certainly failed: the next reachable of e-mail, SMS, letter."""
-    gone = set(tried)
-    return next((c for c in FALLBACK_ORDER if c not in gone and not debtor.addresses[c].closed), None)
+def fallback(debtor: Debtor, tried: Iterable[Channel], allowed: Iterable[Channel]) -> Reach:
+    """After all tried channels certainly failed: the next reachable of e-mail, SMS, letter that may be used."""
+    left, may = [c for c in FALLBACK_ORDER if c not in set(tried)], set(allowed)
+    noted = {str(c): "not-allowed" if c not in may else debtor.addresses[c].closed or "" for c in left}
+    usable = [c for c in left if not noted[str(c)]]
+    return Reach(tuple(usable[:1]), {channel: why for channel, why in noted.items() if why})
 
 
 def in_order(channels: Iterable[Channel]) -> tuple[Channel, ...]:

@@ -106,7 +106,7 @@ def _freed(book: Book, touch: TouchRecord, item: TouchItem, rule: str | None, in
             continue
         freed = True
         if rule is None:
-            book.put(slot, None)
+            book.put(slot, book.follow_ups[slot.invoice_id].value.anew(book.now))
         else:
             book.wait(slot, rule, {"at_sending": True, **inputs}, touch.id, book.now + RETRY_AFTER)
     if freed and item.harder:

@@ -21,7 +21,7 @@ class Due:
     """An invoice whose rules let it go now: `lead` is the step it would go with, `steps` all that are due.
 
     `takes` are the steps that end as merged when it goes; `harder`: a broken promise put the lead one step on;
-    `shift_days` is what a catch-up by `shift` adds to what is left once it goes.
+    `shifts_from` is the day of a catch-up by `shift`.
     """
 
     follow_up: FollowUp
@@ -30,7 +30,14 @@ class Due:
     lead: Step
     takes: tuple[str, ...]
     harder: bool = False
-    shift_days: int = 0
+    shifts_from: date | None = None
+
+    @property
+    def shift_days(self) -> int:
+        """What a catch-up by `shift` adds to what is left once the lead goes: by how much that is late."""
+        days = (one.nominal for one in self.steps if one.step is self.lead)
+        nominal = next(days, None) if self.shifts_from else None
+        return max((self.shifts_from - nominal).days, 0) if self.shifts_from and nominal else 0
 
     @property
     def hardness(self) -> tuple[int, date, str]:
@@ -182,11 +189,14 @@ def _catch_up(work: Work, follow_up: FollowUp, policy: Policy, steps: list[Plann
         steps = [one for one in steps if one not in missed]
     if not steps:
         return None
-    if policy.catch_up == "shift" and missed:
-        first = missed[0]
-        late = (today - first.nominal).days
-        return Due(follow_up, policy, tuple(steps), first.step, (), shift_days=late)
-    return _harder(Due(follow_up, policy, tuple(steps), steps[-1].step, _keys(steps[:-1])), today)
+    shifts = policy.catch_up == "shift" and missed
+    return _harder(led(follow_up, policy, steps, today if shifts else None), today)
+
+
+def led(follow_up: FollowUp, policy: Policy, steps: Sequence[Planned], shifts_from: date | None) -> Due:
+    """Of what is due the hardest goes and takes the others along; by `shift` the first goes, and the others later."""
+    lead, taken = (steps[0], []) if shifts_from else (steps[-1], steps[:-1])
+    return Due(follow_up, policy, tuple(steps), lead.step, _keys(taken), shifts_from=shifts_from)
 
 
 def _expected_on(work: Work, follow_up: FollowUp, one: Planned) -> date:
@@ -208,7 +218,8 @@ def _harder(due: Due, today: date) -> Due:
         free = progress is None or not (progress.is_final or progress.in_flight)
         falls_due = invoice.due_date + timedelta(step.offset) > invoice.issue_date
         if step.offset > due.lead.offset and free and falls_due:
-            return replace(due, lead=step, takes=_keys(due.steps), harder=True)
+            easier = [one for one in due.steps if one.step.offset < step.offset]
+            return replace(due, lead=step, takes=_keys(easier), harder=True)
     return due
 
 

@@ -25,13 +25,17 @@ def triggered(book: Book, event: EscalationTriggered, event_id: UUID, told_at: d
 
 
 def resolved(book: Book, event: EscalationResolved) -> None:
-    """Reminders go on where something is still owed; a demand that has not gone does not go any more."""
+    """Withdrawn or settled, reminders go on where something is still owed, and a demand that waits does not go.
+
+    Paid or void, the ladder stands where it was: when the payment is taken back, so does what it had ended.
+    """
+    if event.outcome not in ("withdrawn", "settled"):
+        return
     record = book.follow_ups.get(event.invoice_id)
     if record is not None and record.value.escalated:
         record.change(escalated=None)
     for demand in book.demands.values():
-        ended = demand.value.progress.is_final
-        if demand.value.case_id == event.case_id and not ended and event.outcome in ("withdrawn", "settled"):
+        if demand.value.case_id == event.case_id and not demand.value.progress.is_final:
             demand.change(withdrawn=True)
     book.due(event.customer_id)
 

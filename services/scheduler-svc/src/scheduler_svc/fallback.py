@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
-from uuid import UUID
 
 from remit_events.state import Channel
-from scheduler_svc.channels import next_fallback
+from scheduler_svc.channels import Reach, fallback
 from scheduler_svc.due import standing
 from scheduler_svc.gate import about_invoice, about_moment
 from scheduler_svc.ledger import FailedTouch, Progress, TouchItem
-from scheduler_svc.messages import add_touch, demand_touch, item, moment, stage_on
+from scheduler_svc.messages import DEMAND_CHANNELS, add_touch, demand_touch, item, moment, stage_on
+from scheduler_svc.policy import Step
 from scheduler_svc.work import Slot, Touch, Work
 
 UNDELIVERABLE = "undeliverable"
@@ -21,14 +21,14 @@ def retry(work: Work, failed: FailedTouch) -> None:
     """Sends it again if its leading item still may be chased; what is left of it is decided anew otherwise."""
     kept = [one for one in failed.items if _still(work, failed, one)]
     overtaken = failed.reached and any(contact.on > failed.on for contact in work.contacts)
-    if failed.items[0] not in kept or overtaken:
+    if failed.items[0] not in kept or overtaken or _removed(work, failed):
         for one in kept:
             _forget(work, failed, one)
         work.give_up(failed.id, reached=failed.reached)
         return
-    channel = next_fallback(work.debtor, failed.tried)
-    if channel is None:
-        inputs = {"tried": list(failed.tried)}
+    found = fallback(work.debtor, failed.tried, _allowed(work, failed))
+    if not found.channels:
+        inputs = {"tried": list(failed.tried), "noted": found.noted}
         for slot in _slots(failed, kept):
             work.finish(slot, "suppressed", UNDELIVERABLE, inputs)
         work.give_up(failed.id, reached=failed.reached)
@@ -36,12 +36,31 @@ def retry(work: Work, failed: FailedTouch) -> None:
     follow_up = work.follow_ups[failed.items[0].invoice_id]
     ruling = about_moment(moment(work, follow_up, without=failed.id))
     if ruling is None:
-        _send_again(work, failed, kept, channel)
+        _send_again(work, failed, kept, found)
         return
     for slot in _slots(failed, kept):
         current = work.standing(slot)
         if current is None or not current.is_final:
             work.defer(slot, ruling, touch_id=failed.id)
+
+
+def _leading_step(work: Work, failed: FailedTouch) -> Step | None:
+    """The policy's step of the leading item; None when the follow-up was moved to a policy without it."""
+    lead = failed.items[0]
+    steps = work.policy_of(work.follow_ups[lead.invoice_id]).steps
+    return next((step for step in steps if step.key == lead.step), None)
+
+
+def _removed(work: Work, failed: FailedTouch) -> bool:
+    return failed.demand_id is None and _leading_step(work, failed) is None
+
+
+def _allowed(work: Work, failed: FailedTouch) -> Iterable[Channel]:
+    """A demand has its channels; a reminder e-mail, letter, and text messages where its policy has any."""
+    if failed.demand_id is not None:
+        return DEMAND_CHANNELS
+    steps = work.policy_of(work.follow_ups[failed.items[0].invoice_id]).steps
+    return {Channel.EMAIL, Channel.LETTER, *(channel for step in steps for channel in step.channels)}
 
 
 def _still(work: Work, failed: FailedTouch, one: TouchItem) -> bool:
@@ -64,7 +83,7 @@ def _forget(work: Work, failed: FailedTouch, one: TouchItem) -> None:
     for slot in _slots(failed, [one]):
         current = work.standing(slot)
         if current and not current.is_final:
-            work.put(slot, None)
+            work.put(slot, work.follow_ups[one.invoice_id].anew(work.now))
             forgotten = True
     if one.harder and forgotten:
         work.change(one.invoice_id, harder_used=max(work.follow_ups[one.invoice_id].harder_used - 1, 0))
@@ -74,12 +93,12 @@ def _slots(failed: FailedTouch, items: list[TouchItem]) -> list[Slot]:
     return [Slot(one.invoice_id, step, failed.demand_id) for one in items for step in (one.step, *one.merged)]
 
 
-def _send_again(work: Work, failed: FailedTouch, kept: list[TouchItem], channel: Channel) -> None:
-    inputs: Mapping[str, Any] = {"fallback_after": list(failed.tried), "channels": [channel]}
+def _send_again(work: Work, failed: FailedTouch, kept: list[TouchItem], found: Reach) -> None:
+    inputs = {"fallback_after": list(failed.tried), "channels": list(found.channels), "noted": found.noted}
     if failed.demand_id is not None:
-        touch = demand_touch(work, work.demands[failed.demand_id], [channel], inputs, again=failed.id)
+        touch = demand_touch(work, work.demands[failed.demand_id], found.channels, inputs, again=failed.id)
     else:
-        touch = _again(work, failed.id, kept, channel, inputs)
+        touch = _again(work, failed, kept, found.channels, inputs)
     for slot in _slots(failed, kept):
         current = work.standing(slot)
         if current and not current.is_final:
@@ -88,21 +107,27 @@ def _send_again(work: Work, failed: FailedTouch, kept: list[TouchItem], channel:
     add_touch(work, touch)
 
 
-def _again(work: Work, touch_id: UUID, kept: list[TouchItem], channel: Channel, inputs: Mapping[str, Any]) -> Touch:
-    lead = work.follow_ups[kept[0].invoice_id]
-    step = next(step for step in work.policy_of(lead).steps if step.key == kept[0].step)
+def _again(
+    work: Work,
+    failed: FailedTouch,
+    kept: list[TouchItem],
+    channels: tuple[Channel, ...],
+    inputs: Mapping[str, Any],
+) -> Touch:
+    lead, step = work.follow_ups[kept[0].invoice_id], _leading_step(work, failed)
+    assert step is not None  # noqa: S101  # without it the touch was given up
     days = work.days_of(lead)
     today = days.local_date(work.now)
     due_date = lead.invoice.due_date
     assert due_date is not None  # noqa: S101  # without one nothing falls due
     return Touch(
-        id=touch_id,
+        id=failed.id,
         again=True,
         stage=stage_on(today, due_date),
         step=step.key,
         tone=step.tone,
         template=step.template_key,
-        channels=(channel,),
+        channels=channels,
         items=tuple(kept),
         content=tuple(item(work, work.follow_ups[one.invoice_id], one.step) for one in kept),
         policies=tuple(work.follow_ups[one.invoice_id].policy for one in kept),

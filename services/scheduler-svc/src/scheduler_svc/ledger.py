@@ -98,6 +98,13 @@ class FollowUp:
     def id(self) -> UUID:
         return self.invoice.id
 
+    def anew(self, now: datetime) -> Progress | None:
+        """Where a step stands that is decided again as if its touch had not been.
+
+        After a migration it is kept in mind, for the new policy may not have it: then that is its outcome.
+        """
+        return Progress(not_before=now) if self.migrated_on else None
+
 
 @dataclass(frozen=True, slots=True)
 class DemandDue:

@@ -32,14 +32,14 @@ WHERE next_at <= :now AND snapshot IS NOT NULL AND (CAST(:only AS uuid) IS NULL 
 ORDER BY next_at LIMIT :limit FOR UPDATE SKIP LOCKED
 """
 _CLAIMED = _CUSTOMER + "WHERE c.id = ANY(:ids)"
-FOLLOWED = (
-    _CUSTOMER
-    + """
+# A demand and a failed touch have something before them even when every step is over.
+FOLLOWED = f"""{_CUSTOMER}
 WHERE c.seller_id = :seller AND c.snapshot IS NOT NULL AND c.external_id > :after
-AND EXISTS (SELECT FROM follow_up f WHERE f.customer_id = c.id AND NOT f.closed AND NOT f.exhausted)
+AND (EXISTS (SELECT FROM follow_up f WHERE f.customer_id = c.id AND NOT f.closed AND NOT f.exhausted)
+    OR EXISTS (SELECT FROM demand d WHERE d.customer_id = c.id AND NOT d.closed)
+    OR EXISTS (SELECT FROM touch t WHERE t.customer_id = c.id AND t.status = 'failed'))
 ORDER BY c.external_id LIMIT :limit
-"""
-)
+"""  # noqa: S608
 ONE = _CUSTOMER + "WHERE c.seller_id = :seller AND c.id = :id AND c.snapshot IS NOT NULL"
 
 # Two customers at one address must not be decided about at once by two sweeps.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,7 @@ from uuid import UUID
 from remit_events.schedule import Demand, Item
 from remit_events.state import Channel, Stage, Tone
 from scheduler_svc.channels import Reach, in_order, reach
-from scheduler_svc.due import Due, defer, standing, suppress
+from scheduler_svc.due import Due, defer, led, standing, suppress
 from scheduler_svc.gate import Moment, Ruling, about_invoice, about_moment, below_minimum, no_channel, withdrawn
 from scheduler_svc.ledger import Contact, DemandDue, FollowUp, Progress, TouchItem
 from scheduler_svc.work import Slot, Touch, Work
@@ -156,12 +156,7 @@ def _reachable(work: Work, due: Due) -> Going | None:
             suppress(work, due.follow_up, [gone], no_channel(found.noted))
         if not left:
             return None
-        if due.shift_days:
-            shift = due.shift_days + (due.steps[0].nominal - left[0].nominal).days
-            due = replace(due, steps=tuple(left), lead=left[0].step, shift_days=shift)
-        else:
-            takes = tuple(one.step.key for one in left[:-1])
-            due = replace(due, steps=tuple(left), lead=left[-1].step, takes=takes, harder=False)
+        due = led(due.follow_up, due.policy, left, due.shifts_from)
 
 
 def _in_time(work: Work, going: Going) -> bool:

@@ -59,7 +59,7 @@ def assume_sent(result: Review) -> Ledger:
             for step in one.merged:
                 work.put(Slot(one.invoice_id, step), Progress(outcome="merged"))
     follow_ups, demands = tuple(work.follow_ups.values()), tuple(work.demands.values())
-    return replace(result.ledger, follow_ups=follow_ups, demands=demands, failed=())
+    return replace(result.ledger, follow_ups=follow_ups, demands=demands)
 
 
 def _ordered(work: Work) -> list[FollowUp]:

@@ -224,19 +224,21 @@ def _row(debtor: Debtor, decision: Decision, at: datetime) -> SkippedStep:
 
 
 def _standing(ledger: Ledger, now: datetime) -> Iterator[SkippedStep]:
-    """What is held back already."""
-    for one in sorted(ledger.follow_ups, key=lambda follow_up: follow_up.invoice.number):
-        for step, progress in one.progress.items():
-            if progress.rule and not progress.is_final and not progress.in_flight:
-                yield SkippedStep(
-                    at=now,
-                    **_whom(ledger.debtor),
-                    invoice_id=one.id,
-                    invoice_number=one.invoice.number,
-                    step=step,
-                    outcome="deferred",
-                    rule=progress.rule,
-                    inputs={},
-                    until=progress.until,
-                    standing=True,
-                )
+    """What is held back already: steps, demands, and failed messages that wait to go on another channel."""
+    invoices = {one.id: one.invoice for one in ledger.follow_ups}
+    waiting = [(one.id, step, progress) for one in ledger.follow_ups for step, progress in one.progress.items()]
+    waiting += [(demand.invoice_id, demand.rung, demand.progress) for demand in ledger.demands]
+    for invoice_id, step, progress in sorted(waiting, key=lambda found: invoices[found[0]].number):
+        if progress.rule and not progress.is_final:
+            yield SkippedStep(
+                at=now,
+                **_whom(ledger.debtor),
+                invoice_id=invoice_id,
+                invoice_number=invoices[invoice_id].number,
+                step=step,
+                outcome="deferred",
+                rule=progress.rule,
+                inputs={},
+                until=progress.until,
+                standing=True,
+            )
