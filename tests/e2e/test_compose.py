@@ -57,6 +57,20 @@ def test_each_runs_commands_it_has_with_settings_it_accepts(compose: Any, servic
         assert settings.database_url.endswith(f"@postgres/{service.short}")
 
 
+def test_the_first_seller_is_made_by_a_command_that_ends(compose: Any) -> None:
+    container = compose["services"]["invoice-bootstrap"]
+    (invoices,) = (service for service in ALL if service.short == "invoice")
+    assert container["command"] == ["bootstrap"]
+    assert invoices.knows_command("bootstrap")
+    environment = {name: str(value) for name, value in container["environment"].items()}
+    assert set(environment) <= invoices.variables
+    settings: Any = invoices.settings(environment)
+    assert settings.seller_name
+    assert settings.bootstrap_key
+    assert container["restart"] == "on-failure"
+    assert container["depends_on"] == {"invoice-migrate": {"condition": "service_completed_successfully"}}
+
+
 @BY_NAME
 def test_ports_and_probes_are_those_it_listens_on(compose: Any, service: Deployable) -> None:
     found = containers(compose, service)

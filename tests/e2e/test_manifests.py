@@ -129,6 +129,21 @@ def test_each_service_has_api_worker_and_migration_and_its_own_settings(folder: 
 
 
 @EACH
+def test_the_first_seller_is_made_by_a_job_with_a_secret_of_its_own(folder: str) -> None:
+    (invoices,) = (service for service in ALL if service.short == "invoice")
+    (container,) = dict(pods(folder))["invoice-svc-bootstrap"]["containers"]
+    assert container["args"] == ["bootstrap"]
+    assert invoices.knows_command("bootstrap")
+    migration = dict(pods(folder))["invoice-svc-migrate"]["containers"][0]
+    assert container["envFrom"][:-1] == migration["envFrom"]
+    name = container["envFrom"][-1]["secretRef"]["name"]
+    if folder == "overlays/dev":
+        assert set(kind(folder, "Secret")[name]["data"]) == {"SELLER_NAME", "BOOTSTRAP_KEY"}
+    else:
+        assert name == "invoice-svc-bootstrap"
+
+
+@EACH
 def test_secrets_are_named_never_written_into_the_base(folder: str) -> None:
     wanted = {
         reference["secretRef"]["name"].rsplit("-", 1)[0] if folder == "overlays/dev" else reference["secretRef"]["name"]
@@ -136,7 +151,7 @@ def test_secrets_are_named_never_written_into_the_base(folder: str) -> None:
         for reference in pod["containers"][0]["envFrom"]
         if "secretRef" in reference
     }
-    assert wanted == {"remit", *(service.name for service in ALL)}
+    assert wanted == {"remit", "invoice-svc-bootstrap", *(service.name for service in ALL)}
     assert bool(kind(folder, "Secret")) == (folder == "overlays/dev")
 
 

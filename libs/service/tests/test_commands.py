@@ -203,16 +203,26 @@ async def test_as_a_process_it_ends_with_one_line_and_exit_code_2(widget):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        process = await start("api", widget.environment(PORT=port))
+        process = await start("api", environment=widget.environment(PORT=port))
         said = (await asyncio.wait_for(process.communicate(), 30))[1].decode()
     assert process.returncode == 2
     in_use = f"PORT: cannot listen on 127.0.0.1:{port} (Address already in use); "
     assert said == in_use + "stop what uses it or choose another with PORT\n"
 
 
+async def test_as_a_process_it_says_what_is_stuck_and_ends(widget):
+    for words, said in ((["dlq", "list"], "There are no dead letters."), (["parked", "list"], "No event is parked.")):
+        process = await start(*words, environment=widget.environment(), stdout=asyncio.subprocess.PIPE)
+        assert (await asyncio.wait_for(process.communicate(), 30))[0].decode() == said + "\n"
+        assert process.returncode == 0
+    process = await start("dlq", "show", "7", environment=widget.environment())
+    assert (await asyncio.wait_for(process.communicate(), 30))[1].decode() == "there is no dead letter 7\n"
+    assert process.returncode == 2
+
+
 async def test_as_a_process_it_drains_requests_and_tasks_on_sigterm(widget):
     port = free_port()
-    process = await start("run", widget.environment(PORT=str(port)))
+    process = await start("run", environment=widget.environment(PORT=str(port)))
     url = f"http://127.0.0.1:{port}"
     await until(f"{url}/readyz", 200)
     async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
@@ -226,7 +236,7 @@ async def test_as_a_process_it_drains_requests_and_tasks_on_sigterm(widget):
     assert all(json.loads(line)["event"] for line in said.splitlines())
 
 
-async def start(command: str, environment: dict[str, str]) -> asyncio.subprocess.Process:
+async def start(*words: str, environment: dict[str, str], stdout: int | None = None) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "widget_svc", command, env=environment, stderr=asyncio.subprocess.PIPE
+        sys.executable, "-m", "widget_svc", *words, env=environment, stdout=stdout, stderr=asyncio.subprocess.PIPE
     )

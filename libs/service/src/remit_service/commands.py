@@ -1,4 +1,4 @@
-"""`<service> api | worker | run | migrate`: the processes a service consists of."""
+"""`<service> api | worker | run | migrate | dlq | parked`: the processes of a service, and what is done in it once."""
 
 from __future__ import annotations
 
@@ -6,21 +6,29 @@ import argparse
 import asyncio
 import socket
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import structlog
 import uvloop
 from sqlalchemy.exc import SQLAlchemyError
 
 from remit_events.bus import Bus, BusError, open_bus
-from remit_service import logs, migrations, serving, telemetry
+from remit_service import logs, migrations, serving, stuck_commands, telemetry
 from remit_service.clock import WallClock
+from remit_service.database import Database
 from remit_service.logs import scrubbed
+from remit_service.one_shot import Command, Refused
 from remit_service.probes import ProbesOnly
 from remit_service.service import Service
 from remit_service.settings import ServiceSettings, load, refuse
 
 RETRY_SECONDS = 2.0
+PROCESSES = {
+    "api": "HTTP on HOST:PORT",
+    "worker": "background tasks; probes on HEALTH_PORT",
+    "run": "both in one process",
+    "migrate": "bring database and topics up to date, and end",
+}
 
 log = structlog.get_logger(__name__)
 
@@ -32,28 +40,50 @@ class NotThere(Exception):  # noqa: N818  # said to the user in one line
 
 
 def main(
-    name: str, settings_class: type[ServiceSettings], build: Build, arguments: Sequence[str] | None = None
+    name: str,
+    settings_class: type[ServiceSettings],
+    build: Build,
+    extra: Sequence[Command] = (),
+    arguments: Sequence[str] | None = None,
 ) -> None:
     """Runs one command of the service `name`; exit code 2, after one line, when it cannot work as configured."""
-    parser = argparse.ArgumentParser(prog=name, description=f"{name} of Remit; settings come from the environment.")
-    parser.add_argument(
-        "command",
-        choices=["api", "worker", "run", "migrate"],
-        help="api: HTTP on HOST:PORT; worker: background tasks, probes on HEALTH_PORT; run: both; migrate: "
-        "bring database and topics up to date, and end",
-    )
-    command = parser.parse_args(arguments).command
+    once = {command.name: command for command in (*stuck_commands.COMMANDS, *extra)}
+    given = _parser(name, once.values()).parse_args(arguments)
     settings = load(settings_class)
     logs.configure(settings.log_level)
     telemetry.configure(name, settings.otlp_endpoint)
-    run = migrate(name, settings) if command == "migrate" else process(settings, build, command)
+    if given.command in once:
+        run = do_once(name, settings, once[given.command], given)
+    else:
+        run = migrate(name, settings) if given.command == "migrate" else process(settings, build, given.command)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run)
-    except (NotThere, serving.PortInUse, FileNotFoundError) as reason:
+    except (NotThere, Refused, serving.NoPortError, FileNotFoundError) as reason:
         refuse(str(reason))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _parser(name: str, once: Iterable[Command]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=name, description=f"{name} of Remit; settings come from the environment.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command, does in PROCESSES.items():
+        commands.add_parser(command, help=does)
+    for one in once:
+        one.declare(commands.add_parser(one.name, help=one.help))
+    return parser
+
+
+async def do_once(name: str, settings: ServiceSettings, command: Command, given: argparse.Namespace) -> None:
+    """A command that does one thing in the service's database and prints what came of it; raises NotThere, Refused."""
+    db = Database(settings.database_url, name=name)
+    try:
+        await _tables_are_there(name, settings, db)
+        for line in await command.work(db, settings, given):
+            print(line)  # noqa: T201  # what was asked for
+    finally:
+        await db.close()
 
 
 async def migrate(name: str, settings: ServiceSettings) -> None:
@@ -79,7 +109,7 @@ def package_of(name: str) -> str:
 
 
 async def process(settings: ServiceSettings, build: Build, command: str) -> None:
-    """One process of a service until SIGTERM or SIGINT: `api`, `worker` or `run`; raises NotThere or PortInUse."""
+    """One process of a service until SIGTERM or SIGINT: `api`, `worker` or `run`; raises NotThere or NoPortError."""
     port = settings.health_port if command == "worker" else settings.port
     bound = None if port is None else serving.listen(settings.host, port)
     bus = open_bus(settings.events_url, prefix=settings.events_topic_prefix)
@@ -143,18 +173,21 @@ async def _started(service: Service, bus: Bus, stop: asyncio.Event) -> bool:
 
 
 async def _peers_answer(service: Service, bus: Bus) -> None:
-    folder = migrations.migrations_of(package_of(service.name))
-    try:
-        await service.db.ping()
-        pending = await migrations.pending(service.settings.database_url, folder)
-    except (OSError, SQLAlchemyError) as error:
-        raise NotThere(_no_database(error)) from error
-    if pending:
-        raise NotThere(f"DATABASE_URL: the database is not at {pending}; run `{service.name} migrate` first")
+    await _tables_are_there(service.name, service.settings, service.db)
     try:
         await bus.check()
     except BusError as error:
         raise NotThere(_no_bus(error)) from error
+
+
+async def _tables_are_there(name: str, settings: ServiceSettings, db: Database) -> None:
+    try:
+        await db.ping()
+        pending = await migrations.pending(settings.database_url, migrations.migrations_of(package_of(name)))
+    except (OSError, SQLAlchemyError) as error:
+        raise NotThere(_no_database(error)) from error
+    if pending:
+        raise NotThere(f"DATABASE_URL: the database is not at {pending}; run `{name} migrate` first")
 
 
 async def _pause(stop: asyncio.Event) -> None:
