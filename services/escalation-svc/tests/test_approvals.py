@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import date
 from typing import Any
+from uuid import UUID
 
 import httpx
 from remit_testing.service import client_for
@@ -129,18 +130,20 @@ async def test_a_refusal_stands_until_a_person_reopens_the_case(world: Any, day:
     assert (await world.approval())["id"] != first["id"]
 
 
-def suppressed(world: Any, bill: Any, step: str) -> TouchSuppressed:
+def suppressed(world: Any, bill: Any, demand: UUID | None) -> TouchSuppressed:
+    """The end of a demand, or of a step that bears the rung's key."""
     return TouchSuppressed(
         **world.keys(bill.debtor),
         decision_id=uuid7(),
         invoice_id=bill.state.id,
         invoice_number="R-1",
-        step=step,
+        step="formal-demand",
         rule="no-channel",
         inputs={},
         policy_key="business",
         policy_version=1,
         outcome="suppressed",
+        demand_id=demand,
     )
 
 
@@ -159,7 +162,9 @@ async def test_a_demand_the_gate_refuses_becomes_a_task_and_is_ordered_again_whe
     bill, _ = await ordered(auto_world, day)
     reopen = f"/v1/cases/{(await auto_world.case(bill))['case_id']}/reopen"
     await auto_world.post(reopen, BY, 409)  # it may still go
-    await auto_world.publish(suppressed(auto_world, bill, "formal-demand"), suppressed(auto_world, bill, "day-after"))
+    await auto_world.publish(suppressed(auto_world, bill, demand=None))
+    assert (await auto_world.get("/v1/tasks", kind="demand-not-sent"))["data"] == []
+    await auto_world.publish(suppressed(auto_world, bill, demand=uuid7()))
     (task,) = (await auto_world.get("/v1/tasks", kind="demand-not-sent"))["data"]
     assert (task["rung"], task["status"]) == ("formal-demand", "open")
     assert "no-channel" in task["note"]

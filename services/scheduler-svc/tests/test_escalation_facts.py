@@ -9,6 +9,7 @@ from remit_testing.scheduler_world import World
 
 from remit_events.schedule import PaymentDue, TouchSuppressed
 from remit_events.state import Channel
+from scheduler_svc.policy_file import shipped
 
 
 async def test_a_demand_passes_the_gate_and_reminders_end(world: World) -> None:
@@ -35,9 +36,26 @@ async def test_a_demand_for_what_is_paid_does_not_go(world: World) -> None:
     _, invoice = await world.followed()
     await world.play("2026-02-20 18:00")
     await world.tell(world.rung(invoice), world.paid(invoice, date(2026, 2, 20)))
+    await world.sweep()
+    (told,) = await world.published(TouchSuppressed)
+    (demand,) = await world.rows("SELECT id FROM demand")
+    assert (told.step, told.rule, told.demand_id) == ("formal-demand", "paid", demand.id)
     assert await world.play("2026-03-10 00:00") == []
-    assert ("formal-demand", "suppressed", "paid") in await world.log(invoice)
-    assert [one.step for one in await world.published(TouchSuppressed)][:0] == []
+    assert (await world.log(invoice))[-1] == ("formal-demand", "suppressed", "paid")
+
+
+async def test_a_step_that_bears_the_name_of_a_rung_is_no_demand(world: World) -> None:
+    body = shipped("business").as_body()
+    body["steps"][-1]["key"] = "formal-demand"
+    await world.save_policy(body, assign=["business"])
+    _, invoice = await world.followed()
+    await world.play("2026-02-20 18:00")
+    await world.tell(world.rung(invoice))
+    await world.play("2026-03-04 08:00")
+    world.at("2026-03-04 10:00")
+    await world.sweep()
+    (told,) = await world.published(TouchSuppressed)
+    assert (told.step, told.rule, told.demand_id) == ("formal-demand", "escalated", None)
 
 
 async def test_too_few_reminders_at_the_last_moment_end_it(world: World) -> None:

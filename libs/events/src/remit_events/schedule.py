@@ -77,7 +77,11 @@ class PaymentDue(CustomerEvent):
 
 
 class DecisionEvent(CustomerEvent):
-    """One row of the decision log about one step of one invoice; `inputs` are the rule's, as JSON."""
+    """One row of the decision log about one step of one invoice; `inputs` are the rule's, as JSON.
+
+    `demand_id` is set when it is about a formal demand, whose rung `step` then is: the id of the EscalationTriggered
+    event that asked for it.
+    """
 
     topic: ClassVar[str] = TOPIC
     decision_id: UUID
@@ -88,6 +92,7 @@ class DecisionEvent(CustomerEvent):
     inputs: dict[str, Any]
     policy_key: str
     policy_version: int
+    demand_id: UUID | None = None
 
     def subject(self) -> UUID:
         return self.invoice_id

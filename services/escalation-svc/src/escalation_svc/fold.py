@@ -32,14 +32,16 @@ def concerns(event: object) -> bool:
     """Whether a case can change by it."""
     if isinstance(event, PaymentDue | DeliveryEvent | ReminderCancelled):
         return event.stage in FOLLOW_UP
+    if isinstance(event, TouchSuppressed):
+        return _refuses_a_demand(event)
     if not isinstance(event, CustomerEvent) or isinstance(event, FollowUpExhausted):
         return False  # the ladder counts days and reminders, not what the policy has left
     return event.customer_state() is not None or bool(event.invoice_states())
 
 
-def refuses_a_step(event: object) -> bool:
-    """Whether it may be the end of an ordered demand; steps of the follow-up look the same."""
-    return isinstance(event, TouchSuppressed) and event.outcome == "suppressed" and event.rule not in ("paid", "void")
+def _refuses_a_demand(event: TouchSuppressed) -> bool:
+    """Whether a demand that was ordered will not go; that of a paid or void invoice is over anyway."""
+    return event.demand_id is not None and event.outcome == "suppressed" and event.rule not in ("paid", "void")
 
 
 def fold_customer(customer: Customer, state: CustomerState) -> bool:

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select
-
-from escalation_svc import demands, fold, tables
+from escalation_svc import demands, fold
 from escalation_svc.book import Book
 from escalation_svc.ladders import shelf
 from escalation_svc.loading import load, lock_customers
@@ -36,8 +34,7 @@ class Handlers:
     async def handle(self, session: Session, received: Sequence[Received]) -> None:
         """The consumer's handler: correct for any batch and any interleaving of customers."""
         await apply_seller_events(session, received)
-        refused = await _refused_demands(session, received)
-        relevant = [one for one in received if fold.concerns(one.event)] + refused
+        relevant = [one for one in received if fold.concerns(one.event)]
         if relevant:
             await self._fold(session, relevant)
 
@@ -75,20 +72,3 @@ def _invoices(event: CustomerEvent) -> list[UUID]:
     if isinstance(event, TouchSuppressed):
         return [event.invoice_id]
     return [state.id for state in event.invoice_states()]
-
-
-async def _refused_demands(session: Session, received: Sequence[Received]) -> list[Received]:
-    """Of the steps the gate suppressed, those that are demands a case ordered."""
-    ends = [(one, one.event) for one in received if isinstance(one.event, TouchSuppressed)]
-    ends = [(one, event) for one, event in ends if fold.refuses_a_step(event)]
-    if not ends:
-        return []
-    rung, case = tables.rung, tables.case
-    ordered = select(case.c.invoice_id, rung.c.key).join(rung, rung.c.case_id == case.c.id)
-    ordered = ordered.where(
-        case.c.invoice_id.in_({event.invoice_id for _, event in ends}),
-        rung.c.action == "formal_demand",
-        rung.c.withdrawn_at.is_(None),
-    )
-    known = {(row.invoice_id, row.key) for row in (await session.execute(ordered)).all()}
-    return [one for one, event in ends if (event.invoice_id, event.step) in known]

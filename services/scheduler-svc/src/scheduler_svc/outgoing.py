@@ -64,6 +64,7 @@ def decision_event(debtor: Debtor, decision: Decision, decision_id: UUID) -> Tou
         "inputs": dict(decision.inputs),
         "policy_key": decision.policy.key,
         "policy_version": decision.policy.version,
+        "demand_id": decision.demand_id,
     }
     if decision.outcome == "deferred":
         return TouchDeferred(**shared, until=decision.until)
