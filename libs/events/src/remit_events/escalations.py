@@ -57,4 +57,19 @@ class EscalationResolved(CustomerEvent):
         return self.case_id
 
 
-EVENTS: tuple[type[Event], ...] = (EscalationTriggered, EscalationResolved)
+class ReplyAnswered(CustomerEvent):
+    """A person has dealt with what a customer wrote, and completed its task: what it paused goes on.
+
+    `reply_id` is that of ReplyReceived, or the id of that event where it has none.
+    """
+
+    type: ClassVar[str] = "com.remit.reply.answered.v1"
+    topic: ClassVar[str] = TOPIC
+    reply_id: UUID
+    answered_by: str
+
+    def subject(self) -> UUID:
+        return self.reply_id
+
+
+EVENTS: tuple[type[Event], ...] = (EscalationTriggered, EscalationResolved, ReplyAnswered)
