@@ -14,6 +14,7 @@ from remit_local.home import Addresses, Home, data_folder
 
 
 def test_secrets_are_made_once_and_closed_to_others(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
     home = Home(tmp_path / "data").make()
     first = home.secret("service-key")
     assert len(first) >= 32
@@ -48,8 +49,9 @@ def test_a_second_process_is_kept_out(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_made_is_refused_in_one_line(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(RefusedError, match=r"cannot be written .*REMIT_DATA") as caught:
+    with pytest.raises(RefusedError, match=r"cannot be used: .*Not a directory.*REMIT_DATA") as caught:
         Home(tmp_path / "file" / "data").make()
     assert "\n" not in str(caught.value)
 
@@ -72,6 +74,9 @@ def test_ports_come_from_flags_then_the_environment(monkeypatch: pytest.MonkeyPa
     everywhere = Addresses.from_environment("0.0.0.0", 9101)  # noqa: S104 - nothing listens
     assert list(everywhere.ports.values()) == [9101, 9102, 7000, 9104]
     assert everywhere.url("invoice-svc") == "http://127.0.0.1:9101"
+    monkeypatch.setenv("REMIT_PORT", "65533")
+    with pytest.raises(RefusedError, match="REMIT_PORT: ESCALATION_PORT would be 65536; give at most 65532"):
+        Addresses.from_environment()
     monkeypatch.setenv("REMIT_PORT", "many")
     with pytest.raises(RefusedError, match="REMIT_PORT: 'many' is not a port"):
         Addresses.from_environment()

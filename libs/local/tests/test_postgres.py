@@ -7,7 +7,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from remit_local.postgres import EmbeddedPostgres
+from remit_local.postgres import EmbeddedPostgres, PostgresFailedError
 
 
 async def answer(server: EmbeddedPostgres, database: str) -> int:
@@ -34,5 +34,16 @@ async def test_a_path_too_long_for_a_socket_works(tmp_path: Path, monkeypatch: p
 def test_a_closed_parent_is_named(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
-    with pytest.raises(PermissionError, match=rf"chmod o\+x {closed}"):
+    with pytest.raises(PostgresFailedError, match=rf"chmod o\+x {closed}"):
         EmbeddedPostgres(closed / "data").start()
+    assert not (closed / "data").exists()
+
+
+async def test_what_was_begun_and_left_is_begun_anew(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "data.new").mkdir()
+    (tmp_path / "data.new" / "PG_VERSION").write_text("18")
+    with EmbeddedPostgres(tmp_path / "data", durable=False) as server:
+        await server.create_databases("one")
+        assert await answer(server, "one") == 42
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 from remit_local.console import complain
-from remit_local.errors import RefusedError
+from remit_local.errors import RefusedError, about_file
 from remit_local.home import data_folder
 
 
@@ -23,6 +24,11 @@ class Group(TyperGroup):
         except RefusedError as error:
             complain(str(error))
             raise typer.Exit(error.code) from None
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever read the output has gone: nobody to tell
+                raise
+            complain(about_file(error))
+            raise typer.Exit(RefusedError.code) from None
 
 
 @dataclass(frozen=True)

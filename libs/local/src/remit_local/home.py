@@ -10,14 +10,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from remit_local.errors import RefusedError
+from remit_local.errors import RefusedError, about_file
+from remit_local.postgres import check_parents
 
 DEFAULT = Path(".remit")
 OWN_LEDGER = Path(".remit-own")
 SERVICES = ("invoice-svc", "scheduler-svc", "notifier-svc", "escalation-svc")
 FIRST_PORT = 8001
+LAST_PORT = 65535
 GIT_IGNORE = "*\n"
 
 
@@ -57,8 +59,10 @@ def variable(service: str) -> str:
 def _port(name: str, default: int) -> int:
     given = os.environ.get(name)
     if not given:
+        if default > LAST_PORT:
+            raise RefusedError(f"REMIT_PORT: {name} would be {default}; give at most {LAST_PORT - len(SERVICES) + 1}")
         return default
-    if not given.isdigit() or not 0 < int(given) < 65536:
+    if not given.isdigit() or not 0 < int(given) <= LAST_PORT:
         raise RefusedError(f"{name}: {given!r} is not a port; give a number from 1 to 65535")
     return int(given)
 
@@ -87,24 +91,34 @@ class Home:
         return self.key_file.read_text(encoding="utf-8").strip() if self.key_file.exists() else None
 
     def make(self) -> Home:
-        """Creates the folder; raises RefusedError when that is not allowed."""
-        try:
+        """Creates the folder; raises RefusedError, before making any, where it cannot be or PostgreSQL cannot run."""
+        check_parents(self.folder)
+        with self._written():
             self.folder.mkdir(parents=True, exist_ok=True)
             ignore = self.folder / ".gitignore"
             if not ignore.exists():
                 ignore.write_text(GIT_IGNORE)
             self.mailbox.mkdir(mode=0o700, exist_ok=True)
-        except OSError as error:
-            raise RefusedError(
-                f"{error.filename or self.folder} cannot be written ({error.strerror}): "
-                "choose another data folder with --data or REMIT_DATA"
-            ) from None
         return self
+
+    def log(self) -> IO[str]:
+        """Where the services running in this process write their log; raises RefusedError when it is not ours."""
+        with self._written():
+            return (self.folder / "remit.log").open("a", encoding="utf-8")
+
+    @contextmanager
+    def _written(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise RefusedError(f"the data folder cannot be used: {about_file(error)} (--data, REMIT_DATA)") from None
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keeps every other `remit run` out of this folder; raises RefusedError when there is one."""
-        with (self.folder / "lock").open("a+") as file:
+        with self._written():
+            lock = (self.folder / "lock").open("a+")
+        with lock as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -126,7 +140,10 @@ class Home:
         return path.read_text(encoding="utf-8").strip()
 
     def keep_secret(self, name: str, value: str) -> None:
-        with os.fdopen(os.open(self.folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        with (
+            self._written(),
+            os.fdopen(os.open(self.folder / name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file,
+        ):
             file.write(value + "\n")
 
     def note(self, name: str) -> Any:

@@ -29,7 +29,7 @@ Ready = Callable[[], Coroutine[Any, Any, None]]
 
 @contextmanager
 def claimed_ports(addresses: Addresses) -> Iterator[Bound]:
-    """The four listening sockets; raises RefusedError naming the port that is taken and the way out."""
+    """The four listening sockets; raises RefusedError naming the port or host that cannot be had and the way out."""
     with ExitStack() as opened:
         bound = {name: opened.enter_context(_listening(addresses, name)) for name in SERVICES}
         yield bound
@@ -39,11 +39,18 @@ def _listening(addresses: Addresses, name: str) -> socket.socket:
     port = addresses.ports[name]
     try:
         return serving.listen(addresses.host, port)
-    except OSError:
-        raise RefusedError(
-            f"port {port} on {addresses.host} is in use ({name} listens there): stop what uses it, or choose "
-            f"another with --port or REMIT_PORT (the first of four), or {variable(name)}_PORT"
-        ) from None
+    except serving.NoPortError as error:
+        raise RefusedError(_not_listening(addresses.host, port, name, error)) from None
+
+
+def _not_listening(host: str, port: int, name: str, error: serving.NoPortError) -> str:
+    if error.no_host:
+        return f"nothing can listen on {host} ({error.why}): give an address of this machine with --host or HOST"
+    what, stop = ("is in use", "stop what uses it, or ") if error.in_use else (f"cannot be used ({error.why})", "")
+    return (
+        f"port {port} on {host} {what} ({name} listens there): {stop}choose another with --port or REMIT_PORT "
+        f"(the first of four), or {variable(name)}_PORT"
+    )
 
 
 async def run_here(system: System, bound: Bound, stop: asyncio.Event, ready: Ready) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import subprocess
 import warnings
 from pathlib import Path
@@ -14,7 +15,7 @@ from urllib.parse import quote
 
 import asyncpg
 
-from remit_local.errors import RefusedError
+from remit_local.errors import RefusedError, about_file
 
 # A port only names the socket file; it is fixed so that a PGPORT in the environment changes nothing.
 PORT = 5432
@@ -56,16 +57,13 @@ class EmbeddedPostgres:
     def start(self) -> EmbeddedPostgres:
         """Starts the server, initialising the folder at first.
 
-        Raises PermissionError naming the parent that is closed, PostgresFailedError when the server does not come up.
+        Raises PostgresFailedError when the folder cannot be used, before making any, or the server does not come up.
         """
-        self._check_parents()
-        self.folder.mkdir(parents=True, exist_ok=True)
-        fresh = not (self.folder / "PG_VERSION").exists()
-        server = _wheel().postgres_server.PostgresServer(self.folder, cleanup_mode="stop")
+        check_parents(self.folder)
         try:
-            if fresh:
-                server.ensure_pgdata_inited()
-                self._configure()
+            if not (self.folder / "PG_VERSION").exists():
+                self._initialise()
+            server = _wheel().postgres_server.PostgresServer(self.folder, cleanup_mode="stop")
             server.start()
         except (subprocess.SubprocessError, AssertionError, RuntimeError, OSError) as error:
             raise PostgresFailedError(self._why(error)) from error
@@ -132,26 +130,37 @@ class EmbeddedPostgres:
     async def _databases(connection: asyncpg.Connection) -> set[str]:
         return {row["datname"] for row in await connection.fetch("SELECT datname FROM pg_database")}
 
-    def _configure(self) -> None:
+    def _initialise(self) -> None:
+        """Beside its place, then moved there: whatever stops this half way, the next start begins it anew."""
+        fresh = self.folder.with_name(f"{self.folder.name}.new")
+        if fresh.exists():
+            shutil.rmtree(fresh)
+        fresh.mkdir(parents=True)
+        _wheel().postgres_server.PostgresServer(fresh, cleanup_mode=None).ensure_pgdata_inited()
         settings = SETTINGS | ({} if self.durable else THROWAWAY)
-        with (self.folder / "postgresql.conf").open("a", encoding="utf-8") as conf:
+        with (fresh / "postgresql.conf").open("a", encoding="utf-8") as conf:
             conf.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+        fresh.rename(self.folder)
 
     def _why(self, error: Exception) -> str:
+        if isinstance(error, OSError):
+            return f"PostgreSQL did not start: {about_file(error)}."
         log = self.folder / "log"
         last = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
         said = last[0] if last else f"{type(error).__name__}: {error}"
         return f"PostgreSQL did not start in {self.folder}: {said}. Its log is {log}."
 
-    def _check_parents(self) -> None:
-        if os.name == "nt" or os.geteuid() != 0:
-            return
-        for parent in self.folder.parents:
-            if parent.exists() and not parent.stat().st_mode & 0o001:
-                raise PermissionError(
-                    f"{parent} is closed to other users, and PostgreSQL started by root runs as user pgserver: "
-                    f"run `chmod o+x {parent}`, or choose another data folder with REMIT_DATA"
-                )
+
+def check_parents(folder: Path) -> None:
+    """Raises PostgresFailedError when this is root and a parent of `folder` is closed to the user it drops to."""
+    if os.geteuid() != 0:
+        return
+    for parent in folder.resolve().parents:
+        if parent.is_dir() and not parent.stat().st_mode & 0o001:
+            raise PostgresFailedError(
+                f"{parent} is closed to other users, and PostgreSQL started by root runs as user pgserver: "
+                f"run `chmod o+x {parent}`, or choose another data folder with --data or REMIT_DATA"
+            )
 
 
 def _wheel() -> Any:

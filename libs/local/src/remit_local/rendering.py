@@ -8,17 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from remit_local.client import Remit
-from remit_local.errors import RefusedError
 
 UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
 
 
 def render_plan(remit: Remit, messages: list[dict[str, Any]], folder: Path) -> list[Path]:
-    """Renders each message on its channels; gives the files written. Raises RefusedError for a closed folder."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RefusedError(f"{folder} cannot be made: {error.strerror}") from None
+    """Renders each message on its channels; gives the files written."""
+    folder.mkdir(parents=True, exist_ok=True)
     written = []
     for number, message in enumerate(messages, start=1):
         said = remit.post("notifier-svc", "/v1/templates/preview", message)

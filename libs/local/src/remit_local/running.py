@@ -25,12 +25,13 @@ OWN_SELLER = {"name": "Your company", "country": "DE", "language": "en"}
 """Of an installation without the sample, until `remit seller set` says more."""
 
 RUNNING = "running"
+KIND = "installation"
 COME_THROUGH_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run: with the sample or without, in one process or four."""
+    """What to run: with the sample or without (what a folder was begun with stays), in one process or four."""
 
     addresses: Addresses
     sample: bool
@@ -58,7 +59,9 @@ async def run(plan: Plan, home: Home, server: EmbeddedPostgres, bound: Bound, to
         for service in SERVICES:
             installation.settings(service)  # what is wrong in the environment is said before anything happens
         await prepare(installation, server)
-        await _first_things(plan, installation, home, told, stop)
+        if home.note(KIND) is None:
+            home.remember(KIND, {"sample": plan.sample})
+        await _first_things(installation, home, told, stop)
         if not stop.is_set():
             await _live(plan, installation, home, bound, told, stop)
 
@@ -77,9 +80,9 @@ async def installed(addresses: Addresses, home: Home, server: EmbeddedPostgres) 
     return installation
 
 
-async def _first_things(plan: Plan, installation: Installation, home: Home, told: Told, stop: asyncio.Event) -> None:
+async def _first_things(installation: Installation, home: Home, told: Told, stop: asyncio.Event) -> None:
     """The sample's past, or at least a seller with a key; nothing on a later start."""
-    if plan.sample:
+    if home.note(KIND)["sample"]:
         await play_sample(installation, home, told.passed, stop)
         return
     system = await System.build(installation, WallClock(), in_process=True)
@@ -104,16 +107,17 @@ async def _live(
         await _come_through(system)
         await asyncio.to_thread(told.ready)
 
+    remember_bus(system, home, settled=False)
     if plan.processes:
         for one in bound.values():
             one.close()
         try:
             await run_apart(installation, home.folder, stop, ready)
+            remember_bus(system, home, settled=not await system.unsettled())
         finally:
             await system.close()
         return
     async with system:
-        remember_bus(system, home, settled=False)
         await run_here(system, bound, stop, ready)
         remember_bus(system, home, settled=not await system.unsettled())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import signal
 import socket
 from collections.abc import Iterator
@@ -14,12 +15,23 @@ from starlette.types import ASGIApp
 GRACE_SECONDS = 10
 
 
-class PortInUse(OSError):  # noqa: N818  # said to the user in one line
-    """Another process listens there; `str()` says what to do."""
+class NoPortError(OSError):
+    """A port cannot be had; `str()` says what to do. `in_use`: by another; `no_host`: the host is not this machine."""
+
+    def __init__(self, host: str, port: int, error: OSError) -> None:
+        self.in_use = error.errno == errno.EADDRINUSE
+        self.no_host = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+        self.why = error.strerror
+        if self.no_host:
+            variable, way_out = "HOST", "give an address of this machine with HOST"
+        else:
+            stop = "stop what uses it or " if self.in_use else ""
+            variable, way_out = "PORT", f"{stop}choose another with PORT"
+        super().__init__(f"{variable}: cannot listen on {host}:{port} ({self.why}); {way_out}")
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A bound socket, port 0 for any; raises PortInUse or OSError with a line that says what to do."""
+    """A bound socket, port 0 for any; raises NoPortError."""
     kind = socket.AF_INET6 if ":" in host else socket.AF_INET
     bound = socket.socket(kind, socket.SOCK_STREAM)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -28,9 +40,7 @@ def listen(host: str, port: int) -> socket.socket:
         bound.listen(2048)
     except OSError as error:
         bound.close()
-        raise PortInUse(
-            f"PORT: cannot listen on {host}:{port} ({error.strerror}); stop what uses it or choose another with PORT"
-        ) from None
+        raise NoPortError(host, port, error) from None
     bound.setblocking(False)
     return bound
 

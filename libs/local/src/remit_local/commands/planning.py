@@ -14,6 +14,7 @@ from remit_local.client import ApiError, Remit
 from remit_local.commands.acting import money
 from remit_local.console import row, say, show, table
 from remit_local.errors import RefusedError
+from remit_local.folders import must_be_writable
 
 
 @app.command()
@@ -29,6 +30,8 @@ def plan(
     from remit_local.rendering import render_plan
     from remit_local.sentences import sentence
 
+    if render is not None:
+        must_be_writable(render)
     with Remit.of(given(ctx).folder) as remit:
         number = remit.need_invoice(invoice)["number"] if invoice else None
         until = (datetime.now(UTC) + timedelta(days=days)).isoformat()

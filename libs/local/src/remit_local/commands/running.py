@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import redirect_stderr
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Annotated
+from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import TextColumn
@@ -29,7 +29,8 @@ from remit_local.errors import RefusedError
 from remit_local.home import OWN_LEDGER, Addresses, Home, data_folder
 from remit_local.ledger import Ledger
 
-KIND = "installation"
+if TYPE_CHECKING:
+    from remit_local.live import Bound
 
 
 @app.command("run")
@@ -60,35 +61,39 @@ def run_all(
             tell_problems(ledger, None)
             raise RefusedError(f"{invoices} has no row that can be taken")
     folder = data_folder(given(ctx).data, default=OWN_LEDGER if invoices else data_folder(None))
-    home = Home(folder).make()
-    with home.locked():
-        if home.note(KIND) is None:
-            home.remember(KIND, {"sample": sample and ledger is None})
-        _run(home, Addresses.from_environment(host, port), processes, ledger)
+    addresses, home = Addresses.from_environment(host, port), Home(folder)
+    with _claimed(home, addresses) as bound:
+        _run(home, bound, ledger, addresses=addresses, sample=sample and ledger is None, processes=processes)
     say("Stopped.")
 
 
-def _run(home: Home, addresses: Addresses, processes: bool, ledger: Ledger | None) -> None:
+@contextmanager
+def _claimed(home: Home, addresses: Addresses) -> Iterator[Bound]:
+    """The folder and the ports, for this process alone; a folder that is not there yet is made last."""
+    from remit_local.live import claimed_ports
+
+    fresh = not home.folder.exists()
+    with ExitStack() as claims:
+        if not fresh:
+            claims.enter_context(home.make().locked())
+        bound = claims.enter_context(claimed_ports(addresses))
+        if fresh:
+            claims.enter_context(home.make().locked())
+        yield bound
+
+
+def _run(home: Home, bound: Bound, ledger: Ledger | None, **plan: Any) -> None:
     import uvloop
 
-    from remit_local.live import claimed_ports
     from remit_local.postgres import EmbeddedPostgres
     from remit_local.running import Plan, Told, run
 
-    plan = Plan(addresses, sample=bool(home.note(KIND)["sample"]), processes=processes)
-    log = (home.folder / "remit.log").open("a", encoding="utf-8")
-    with log, claimed_ports(addresses) as bound, _Bar() as bar:
+    with home.log() as log, _Bar() as bar:
         _configure_logs(log)
-        try:
-            server = EmbeddedPostgres(home.postgres).start()
-        except OSError as error:
-            raise RefusedError(str(error)) from None
-        try:
-            told = Told(bar.passed, _loader(home, ledger, bar.close), _teller(home, addresses))
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(run(plan, home, server, bound, told))
-        finally:
-            server.stop()
+        told = Told(bar.passed, _loader(home, ledger, bar.close), _teller(home, plan["addresses"]))
+        loop = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+        with EmbeddedPostgres(home.postgres) as server, loop as runner:
+            runner.run(run(Plan(**plan), home, server, bound, told))
 
 
 def _loader(home: Home, ledger: Ledger | None, first: Callable[[], None]) -> Callable[[], None]:

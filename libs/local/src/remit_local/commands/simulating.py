@@ -27,10 +27,11 @@ from remit_local.commands.importing import (
 )
 from remit_local.console import complain, progress, row, say, show, table
 from remit_local.errors import RefusedError
+from remit_local.folders import must_be_writable
 from remit_local.ledger_csv import read_ledger
 
 SOME_REJECTED = 3
-
+WRITTEN = ("messages.csv", "decisions.csv", "escalations.csv", "summary.json", "chart.html")
 
 DAY = ["%Y-%m-%d"]
 OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the result goes.")]
@@ -98,12 +99,12 @@ def simulate(
     if not scenario.rows:
         tell_problems(ledger, None)
         raise RefusedError(f"{file} has no row that can be taken")
-    _make(out)
+    must_be_writable(out, WRITTEN)
     simulated = _play(scenario, keep)
     write(out, simulated, file.name)
     for one, reason in simulated.refused:
         complain(f"{one.kind.name.lower()} of {one.key} was refused: {reason}")
-    say(f"In {out}: messages.csv, decisions.csv, escalations.csv, summary.json, chart.html")
+    say(f"In {out}: {', '.join(WRITTEN)}")
     tell_problems(ledger, out)
     if ledger.problems or simulated.refused:
         raise typer.Exit(SOME_REJECTED)
@@ -141,6 +142,7 @@ def write(out: Path, simulated: Any, name: str) -> None:
     from remit_local.figures import figures
     from remit_local.outputs import write_decisions, write_escalations, write_messages
 
+    out.mkdir(parents=True, exist_ok=True)
     found = simulated.harvest
     write_messages(out / "messages.csv", found.messages)
     write_decisions(out / "decisions.csv", found.decisions)
@@ -195,13 +197,6 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise RefusedError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise RefusedError(f"{folder} cannot be made: {error.strerror}") from None
 
 
 def _quiet_logs() -> None:
