@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from notifier_svc.optout import START_WORDS, STOP_WORDS, confirmation, intent
+from notifier_svc.optout import START_WORDS, STOP_WORDS, confirmation, intent, says_more
 
 
 @pytest.mark.parametrize("word", sorted(STOP_WORDS))
@@ -16,7 +16,9 @@ def test_stop_words_stop_in_any_case_and_with_words_around(word: str, frame: str
         assert intent(frame.format(said)) == "stop"
 
 
-@pytest.mark.parametrize("body", ["opt-out", "Opt out", "STOP\n", "stop stop stop", "Stop, I paid already"])
+@pytest.mark.parametrize(
+    "body", ["opt-out", "Opt out", "STOP\n", "stop stop stop", "Stop, I paid already", "opt out, please"]
+)
 def test_more_ways_to_say_stop(body: str) -> None:
     assert intent(body) == "stop"
 
@@ -33,6 +35,10 @@ def test_start_words_open_again(word: str) -> None:
         "I will pay on Friday",
         "yes I will pay tomorrow",
         "no need to cancel, paid",
+        "End of the month I will pay",
+        "Cancel my order please, the goods never came",
+        "Quit bothering us, we paid",
+        "I never asked to opt out of the contract",
         "can we stop by?",
         "nonstop",
         "✋",
@@ -40,6 +46,14 @@ def test_start_words_open_again(word: str) -> None:
 )
 def test_the_rest_is_for_a_person(body: str) -> None:
     assert intent(body) == "other"
+
+
+@pytest.mark.parametrize(
+    ("body", "more"),
+    [("STOP", False), ("please stop texting me", False), ("yes", False), ("", False), ("Stop, I paid already", True)],
+)
+def test_what_is_said_beside_the_word_is_told_apart(body: str, more: bool) -> None:
+    assert says_more(body) is more
 
 
 @settings(deadline=None)

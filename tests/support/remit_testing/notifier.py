@@ -38,7 +38,7 @@ MONDAY = datetime(2026, 3, 2, 10, tzinfo=UTC)
 WINDOW = Window(days="business", opens=time(9), until=time(17))
 _EMPTY = """
 TRUNCATE outbox, inbox, dead_letter, seller, api_key, idempotency, customer, touch, delivery, content, reminder,
-    suppression, callback, unsubscribe, live_switch, poll_cursor
+    suppression, callback, reply, unsubscribe, live_switch, poll_cursor
 """
 _bus_templates: dict[int, str] = {}
 EventT = TypeVar("EventT", bound=Event)

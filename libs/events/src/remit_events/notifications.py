@@ -118,12 +118,13 @@ class ContactRestored(ContactEvent):
 
 
 class ReplyReceived(CustomerEvent):
-    """An inbound message that was no STOP word; a person reads it."""
+    """An inbound message that was more than a STOP or START word; notifier-svc keeps its words as `reply_id`."""
 
     type: ClassVar[str] = "com.remit.reply.received.v1"
     topic: ClassVar[str] = TOPIC
     channel: Channel
     intent: str
+    reply_id: UUID | None = None
 
     def subject(self) -> UUID:
         return self.customer_id

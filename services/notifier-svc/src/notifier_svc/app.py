@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import httpx
 
-from notifier_svc.api import callbacks, live, suppressions, templates, unsubscribe
+from notifier_svc.api import callbacks, live, replies, suppressions, templates, unsubscribe
 from notifier_svc.api import deliveries as deliveries_api
 from notifier_svc.api.wiring import Wiring
 from notifier_svc.balances import StillOwed
@@ -37,6 +37,7 @@ ROUTERS = (
     deliveries_api.router,
     templates.router,
     templates.asking,
+    replies.router,
     suppressions.router,
     live.router,
     live.asking,

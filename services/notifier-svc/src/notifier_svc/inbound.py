@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -14,9 +15,9 @@ from notifier_svc import tables as t
 from notifier_svc.contacts import address_hash
 from notifier_svc.ledger import Stored
 from notifier_svc.providers.twilio import closing_reason
+from notifier_svc.replies import Reply, store
 from notifier_svc.suppressions import Closing, close_addresses, customers_at, open_address
 from remit_events.envelope import Event
-from remit_events.notifications import ReplyReceived
 from remit_events.outbox import emit
 from remit_events.session import Session
 from remit_events.state import Channel, CustomerState, SellerState
@@ -81,8 +82,22 @@ async def answer(session: Session, inbound: Inbound, now: datetime) -> str | Non
     sha256 = address_hash(Channel.SMS, inbound.sender)
     reached = await customers_at(session, Channel.SMS, sha256)
     sellers = await _meant(session, inbound.to, set(reached))
-    meant = {by.id: reached[by.id] for by in sellers}
+    meant = {by.id: reached.get(by.id, []) for by in sellers}
     intent = _intent(inbound)
+    switched = await _switched(session, intent, meant, sha256, now)
+    said = Reply(Channel.SMS, inbound.sender, inbound.sid, inbound.body, intent)
+    received = await store(session, said, meant, now)
+    more = not inbound.opt_out_type and optout.says_more(inbound.body)
+    await emit(session, [*switched, *(received if intent == "other" or more else [])], now=now)
+    if intent != "stop" or not switched or inbound.opt_out_type:
+        return None
+    return optout.confirmation(sellers[0].name, await _language(session, switched[0]))
+
+
+async def _switched(
+    session: Session, intent: optout.Intent, meant: Mapping[UUID, Sequence[UUID]], sha256: str, now: datetime
+) -> list[Event]:
+    """Closes or opens the number, as the message asks; gives what changed by it."""
     told: list[Event] = []
     if intent == "stop":
         closing = [
@@ -94,16 +109,7 @@ async def answer(session: Session, inbound: Inbound, now: datetime) -> str | Non
     elif intent == "start":
         for seller_id, customers in meant.items():
             told += await open_address(session, seller_id, customers, Channel.SMS, sha256, "opt-in", only=OPT_OUT)
-    else:
-        told += [
-            ReplyReceived(seller_id=seller_id, customer_id=customer_id, channel=Channel.SMS, intent="other")
-            for seller_id, customers in meant.items()
-            for customer_id in customers
-        ]
-    await emit(session, told, now=now)
-    if intent != "stop" or not told or inbound.opt_out_type:
-        return None
-    return optout.confirmation(sellers[0].name, await _language(session, told[0]))
+    return told
 
 
 def _intent(inbound: Inbound) -> optout.Intent:
@@ -114,8 +120,12 @@ def _intent(inbound: Inbound) -> optout.Intent:
 
 
 async def _meant(session: Session, number: str, sellers: set[UUID]) -> list[SellerState]:
-    """The sellers who send from that number; where none has it as theirs, all whose customer it is."""
-    rows = await session.execute(select(seller.c.snapshot).where(seller.c.id.in_(sellers)).order_by(seller.c.id))
+    """The sellers who send from that number; where none has it as theirs, all whose customer it is.
+
+    `sellers` are those whose customer the sender is; from a stranger it is for whoever has the number.
+    """
+    theirs = seller.c.id.in_(sellers) if sellers else seller.c.snapshot["sms_from"].astext == number
+    rows = await session.execute(select(seller.c.snapshot).where(theirs).order_by(seller.c.id))
     known = [SellerState.model_validate(row.snapshot) for row in rows]
     return [by for by in known if by.sms_from == number] or known
 

@@ -7,7 +7,9 @@ from typing import Literal
 
 Intent = Literal["stop", "start", "other"]
 
-STOP_WORDS = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"})
+# Words that say it wherever they open a message; the others are also used for invoices and months.
+_OPENING = frozenset({"STOP", "STOPALL", "UNSUBSCRIBE", "OPTOUT"})
+STOP_WORDS = _OPENING | {"CANCEL", "END", "QUIT", "REVOKE"}
 START_WORDS = frozenset({"START", "UNSTOP", "YES"})
 # What may stand around a STOP word without changing its meaning ("stop please", "please STOP texting me").
 _FILLER = (
@@ -16,23 +18,32 @@ _FILLER = (
 )
 _AROUND = frozenset(_FILLER.split())
 _WORD = re.compile(r"[^\W_]+")
+_OPT_OUT = re.compile(r"\bOPT OUT\b")
 
 
 def intent(body: str) -> Intent:
-    """`stop` when a STOP word opens the message or stands among filler only; START words only alone.
+    """What a message asks for, by the words it begins with or has nothing beside.
 
-    "please stop", "Stop." and "STOP texting me" stop; "I will pay, no need to cancel" is for a person to read.
+    "please stop", "Stop." and "STOP texting me" stop, and so does "Stop, I paid already". "End of the month I will
+    pay" and "Cancel my order" are for a person to read; START words count only alone.
     """
-    words = [word.upper() for word in _WORD.findall(body.replace("-", ""))]
-    if "OPT" in words and "OUT" in words[words.index("OPT") + 1 :][:1]:
-        return "stop"
+    words = _words(body)
     if not words:
         return "other"
-    if words[0] in STOP_WORDS or (STOP_WORDS & set(words) and set(words) <= STOP_WORDS | _AROUND):
+    if words[0] in _OPENING or (STOP_WORDS & set(words) and not says_more(body)):
         return "stop"
     if words[0] in START_WORDS and set(words) <= START_WORDS | _AROUND:
         return "start"
     return "other"
+
+
+def says_more(body: str) -> bool:
+    """Whether there is something in it beside the word itself, which a person should read."""
+    return not set(_words(body)) <= STOP_WORDS | START_WORDS | _AROUND
+
+
+def _words(body: str) -> list[str]:
+    return _OPT_OUT.sub("OPTOUT", " ".join(_WORD.findall(body.replace("-", "").upper()))).split()
 
 
 _CONFIRMATION = {

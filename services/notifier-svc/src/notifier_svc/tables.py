@@ -171,6 +171,23 @@ callback = Table(
     _at("received_at", nullable=False),
 )
 
+# What debtors answered, word for word; from an address no customer has it stands without a customer.
+reply = Table(
+    "reply",
+    metadata,
+    _id(),
+    _id("seller_id", primary_key=False),
+    _id("customer_id", primary_key=False, nullable=True),
+    Column("channel", String, nullable=False),
+    Column("sender", String, nullable=False),
+    Column("text", String, nullable=False),
+    Column("intent", String, nullable=False),
+    Column("provider_id", String, nullable=False),
+    _at("received_at", nullable=False),
+    Index("reply_seller", "seller_id", "id"),
+    Index("reply_customer", "customer_id", "id"),
+)
+
 # Unsubscribe links: only the SHA-256 of a token is kept.
 unsubscribe = Table(
     "unsubscribe",
