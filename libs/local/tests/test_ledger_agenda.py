@@ -71,6 +71,15 @@ def test_a_part_paid_invoice_enters_with_its_part() -> None:
     part = replace(ROW, open_minor=1900)
     (one,) = [one for one in inputs([part]) if one.kind is Kind.LATE_PAYMENT]
     assert (one.body["amount_minor"], one.at) == (10000, at(5, 7))
+    (settled,) = [one for one in inputs([replace(ROW, open_minor=0)]) if one.kind is Kind.LATE_PAYMENT]
+    assert (settled.body["amount_minor"], settled.at) == (11900, at(5, 7))
+
+
+def test_a_part_is_received_on_the_day_it_is_there() -> None:
+    part = replace(ROW, country="JP", timezone="Asia/Tokyo", open_minor=1900)
+    for first, day, moment in ((None, "2026-01-05", at(4, 23)), (date(2026, 3, 1), "2026-03-01", at(28, 23, month=2))):
+        (one,) = [one for one in inputs([part], first) if one.kind is Kind.LATE_PAYMENT]
+        assert (one.body["received_on"], one.at) == (day, moment)
 
 
 def test_customers_come_first_and_once() -> None:

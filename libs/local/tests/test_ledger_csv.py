@@ -40,7 +40,7 @@ def test_the_least_a_row_may_say(tmp_path: Path) -> None:
     (row,) = ledger.rows
     assert (row.customer_id, row.invoice_number, row.amount_minor, row.currency) == ("C1", "R1", 9760, "EUR")
     assert (row.issue_date, row.due_date, row.line) == (date(2026, 1, 5), date(2026, 2, 4), 2)
-    assert (row.profile, row.email, row.disputed, row.open_minor, row.sms_consent) == (None, None, False, None, False)
+    assert (row.profile, row.email, row.disputed, row.open_minor, row.sms_consent) == (None, None, None, None, None)
     assert ledger.problems == []
     assert any("left empty: email, phone, profile, timezone, language" in notice for notice in ledger.notices)
 
@@ -155,7 +155,6 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         ("profile", "vip", "is none of"),
         ("disputed", "perhaps", "neither yes nor no"),
         ("open_amount", "100", "more than the amount"),
-        ("open_amount", "0", "give the paid_date"),
         ("customer_name", "A\x07B", "control character"),
     ],
 )
@@ -180,11 +179,33 @@ def test_all_problems_of_a_row_are_listed(tmp_path: Path) -> None:
 
 
 def test_short_long_and_broken_records_do_not_stop_the_others(tmp_path: Path) -> None:
-    text = f'{HEADER}\nC1,Acme\n{ROW},extra\n"C3"x,Acme\n{ROW},\n'
+    other = ROW.replace("R1", "R3").replace("Acme", "Acme, Inc.")
+    text = f'{HEADER}\nC1,Acme\n{other}\n"C3"x,Acme,DE,"R4"\n{ROW},\n'
     ledger = read_ledger(write(tmp_path, text))
     assert [row.line for row in ledger.rows] == [5]
     assert [(p.line, p.field) for p in ledger.problems] == [(2, "row"), (3, "row"), (4, "row")]
     assert "has 2 cells where the header has 8" in ledger.problems[0].reason
+    assert ledger.numbers >= {"R1", "R3", "R4"}, "what stands in a broken record is not gone"
+    assert ledger.originals[4][1:] == ["Acme", "DE", "R4"]
+
+
+def test_nothing_that_cannot_be_a_number_is_noted_as_one(tmp_path: Path) -> None:
+    rows = [ROW.replace("R1", ""), ROW.replace("R1", "x" * 101), "C1,Acme,,", ROW.replace("DE", "XX")]
+    ledger = read_ledger(write(tmp_path, "\n".join([HEADER, *rows])))
+    assert ledger.rows == []
+    assert ledger.numbers == {"C1", "Acme", "R1"}
+
+
+def test_blank_flags_say_nothing(tmp_path: Path) -> None:
+    text = f"{HEADER},disputed,sms_consent\n{ROW},,\n{ROW.replace('R1', 'R2')},no,no\n"
+    rows = read_ledger(write(tmp_path, text)).rows
+    assert [(row.disputed, row.sms_consent) for row in rows] == [(None, None), (False, False)]
+
+
+def test_open_amount_0_without_a_day_is_taken_and_said(tmp_path: Path) -> None:
+    ledger = read_ledger(write(tmp_path, f"{HEADER},open_amount\n{ROW},0\n{ROW.replace('R1', 'R2')},5\n"))
+    assert [row.open_minor for row in ledger.rows] == [0, 500]
+    assert "Rows with open_amount 0 and no paid_date: 1." in ledger.notices[-1]
 
 
 def test_a_second_row_with_the_same_number_is_refused(tmp_path: Path) -> None:

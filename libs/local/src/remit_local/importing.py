@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from remit_local.client import readable
 from remit_local.ledger import Ledger, LedgerRow, RowProblem
 
+# The service takes 1,000 rows and 2 MB at once.
 BATCH = 1000
-MOST_PRESENT = 10_000  # numbers of refused rows the service takes; the rest is left out of `gone` here
+BATCH_BYTES = 1_000_000
+MOST_PRESENT = 4_000  # numbers of refused rows; of any length they fit, and the rest is left out of `gone` here
 
 # What the service calls a column, where that differs from the file's name for it.
 COLUMN_OF = {
@@ -52,17 +55,18 @@ def import_ledger(
     opening = {"file_name": ledger.path.name, "rows_total": ledger.rows_total, "dry_run": dry_run, "live": True}
     started = remit.post("invoice-svc", "/v1/imports", opening)
     report = ImportReport()
-    for batch in batches(ledger.rows, BATCH):
-        path = f"/v1/imports/{started['id']}/rows"
-        answer = remit.post("invoice-svc", path, {"rows": [row_body(row) for row in batch]})
-        for row, result in zip(batch, answer["results"], strict=True):
+    done = 0
+    for bodies in batches(map(row_body, ledger.rows)):
+        answer = remit.post("invoice-svc", f"/v1/imports/{started['id']}/rows", {"rows": bodies})
+        for row, result in zip(ledger.rows[done : done + len(bodies)], answer["results"], strict=True):
             _take(report, ledger, row, result)
-        advance(len(batch))
+        done += len(bodies)
+        advance(len(bodies))
     refused = sorted(ledger.numbers - {row.invoice_number for row in ledger.rows})
-    done = remit.post("invoice-svc", f"/v1/imports/{started['id']}/finish", {"present": refused[:MOST_PRESENT]})
+    summary = remit.post("invoice-svc", f"/v1/imports/{started['id']}/finish", {"present": refused[:MOST_PRESENT]})
     report.rows["rejected"] = len(ledger.rejected_lines)
-    report.gone = [number for number in done["gone_open"] if number not in ledger.numbers]
-    report.notes = list(done["notes"])
+    report.gone = [number for number in summary["gone_open"] if number not in ledger.numbers]
+    report.notes = list(summary["notes"])
     return report
 
 
@@ -92,9 +96,19 @@ def row_body(row: LedgerRow) -> dict[str, Any]:
     return {name: value for name, value in body.items() if value is not None}
 
 
-def batches(rows: Sequence[LedgerRow], size: int) -> Iterator[Sequence[LedgerRow]]:
-    for start in range(0, len(rows), size):
-        yield rows[start : start + size]
+def batches(bodies: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """As many at once as a request may hold."""
+    batch: list[dict[str, Any]] = []
+    size = 0
+    for body in bodies:
+        length = len(json.dumps(body, ensure_ascii=False).encode())
+        if batch and (len(batch) == BATCH or size + length > BATCH_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(body)
+        size += length
+    if batch:
+        yield batch
 
 
 def _take(report: ImportReport, ledger: Ledger, row: LedgerRow, result: dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ COLUMNS = REQUIRED + OPTIONAL
 class LedgerRow:
     """One invoice of a ledger with its customer; amounts in minor units, dates in the customer's zone.
 
-    `open_minor` None: the file does not say what is still open. `line` is the line its record starts on.
+    None: the file says nothing about it. `line` is the line its record starts on.
     """
 
     line: int
@@ -43,10 +43,10 @@ class LedgerRow:
     phone: str | None = None
     timezone: str | None = None
     language: str | None = None
-    disputed: bool = False
+    disputed: bool | None = None
     paid_date: date | None = None
     open_minor: int | None = None
-    sms_consent: bool = False
+    sms_consent: bool | None = None
     address: str | None = None
 
 

@@ -23,9 +23,9 @@ def zones(row: LedgerRow) -> tuple[str, ...]:
     return (row.timezone,) if row.timezone else zones_of(row.country) or ("UTC",)
 
 
-def issued_at(row: LedgerRow, on: date | None = None) -> datetime:
-    """08:00 at the customer's place on the issue date, or on `on`."""
-    return max(instant(on or row.issue_date, ISSUE_AT, zone) for zone in zones(row))
+def issued_at(row: LedgerRow, on: date) -> datetime:
+    """08:00 at the customer's place on that day."""
+    return max(instant(on, ISSUE_AT, zone) for zone in zones(row))
 
 
 def paid_at(row: LedgerRow, on: date) -> datetime:
@@ -40,13 +40,13 @@ def entered_from(rows: Iterable[LedgerRow], first: date) -> list[LedgerRow]:
 
 def inputs(rows: Sequence[LedgerRow], first: date | None = None) -> list[Input]:
     """Everything that happens by the ledger; with `first`, older invoices enter on that day as old debt."""
-    entries = {row.line: issued_at(row, max(row.issue_date, first) if first else None) for row in rows}
     if not rows:
         return []
-    start = min(entries.values()) - timedelta(hours=1)
+    entries = [(row, max(row.issue_date, first or row.issue_date)) for row in rows]
+    start = min(issued_at(row, day) for row, day in entries) - timedelta(hours=1)
     made = list(_customers(rows, start))
-    for row in rows:
-        made.extend(_of_invoice(row, entries[row.line]))
+    for row, day in entries:
+        made.extend(_of_invoice(row, day))
     return made
 
 
@@ -64,13 +64,14 @@ def _customers(rows: Iterable[LedgerRow], at: datetime) -> Iterator[Input]:
             yield Input(at, Kind.CUSTOMER, row.customer_id, customer_body(row))
 
 
-def _of_invoice(row: LedgerRow, at: datetime) -> Iterator[Input]:
-    number = row.invoice_number
+def _of_invoice(row: LedgerRow, day: date) -> Iterator[Input]:
+    """An invoice that enters on that day at the customer's place, and what is paid on it."""
+    number, at = row.invoice_number, issued_at(row, day)
     yield Input(at, Kind.INVOICE, number, invoice_body(row))
     if row.open_minor is not None and row.open_minor < row.amount_minor and not row.paid_date:
         # When the part came in is not in the file; the invoice enters the ledger with it.
         part = {"amount_minor": row.amount_minor - row.open_minor, "currency": row.currency}
-        yield Input(at, Kind.LATE_PAYMENT, number, payment_body(row, at.date(), f"part-{number}") | part)
+        yield Input(at, Kind.LATE_PAYMENT, number, payment_body(row, day, f"part-{number}") | part)
     if row.paid_date:
         paid = paid_at(row, row.paid_date)
         body = payment_body(row, row.paid_date, f"paid-{number}") | {"settle": True}

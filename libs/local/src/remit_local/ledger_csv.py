@@ -11,11 +11,12 @@ from pathlib import Path
 from remit_local.cells import date_pattern
 from remit_local.errors import RefusedError
 from remit_local.ledger import COLUMNS, OPTIONAL, REQUIRED, Ledger, RowProblem
-from remit_local.ledger_row import RowReader
+from remit_local.ledger_row import RowReader, may_be_number
 
 DELIMITERS = (",", ";", "\t", "|")
 REASON = "reason"  # the column a .rejected.csv has besides the original ones; ignored when it comes back
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
+Record = tuple[int, list[str], str]
 
 
 class UnusableFileError(RefusedError):
@@ -43,7 +44,7 @@ def read_ledger(path: Path, options: ReadOptions = ReadOptions()) -> Ledger:
     delimiter = _delimiter(text, options)
     records = _records(path, text, delimiter, first_line)
     header = next(records, None)
-    if header is None or isinstance(header[1], str):
+    if header is None or header[2]:
         raise UnusableFileError(f"{path} has no header line")
     columns = _columns(path, header[1], options, notices)
     ledger = Ledger(path, header[1], delimiter, notices=notices)
@@ -53,9 +54,14 @@ def read_ledger(path: Path, options: ReadOptions = ReadOptions()) -> Ledger:
     return ledger
 
 
+def rejected_path(ledger: Ledger, folder: Path) -> Path:
+    """Where FILE.rejected.csv lies."""
+    return folder / f"{ledger.path.stem}.rejected.csv"
+
+
 def write_rejected(ledger: Ledger, folder: Path) -> Path:
     """Writes FILE.rejected.csv: the original columns and the reasons; cells a spreadsheet would run are escaped."""
-    path = folder / f"{ledger.path.stem}.rejected.csv"
+    path = rejected_path(ledger, folder)
     reasons: dict[int, list[str]] = {}
     for problem in ledger.problems:
         reasons.setdefault(problem.line, []).append(str(problem))
@@ -123,11 +129,13 @@ def _delimiter(text: str, options: ReadOptions) -> str:
     return max(DELIMITERS, key=recognised)
 
 
-def _records(path: Path, text: str, delimiter: str, first_line: int) -> Iterator[tuple[int, list[str] | str]]:
-    """(line, cells) of every record that is not blank; a string instead of cells says what is wrong with it."""
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+def _records(path: Path, text: str, delimiter: str, first_line: int) -> Iterator[Record]:
+    """(line, cells, what is wrong with them as a record) of every record that is not blank."""
+    lines = list(io.StringIO(text, newline=""))
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     while True:
-        line = reader.line_num + first_line
+        begin = reader.line_num
+        line = begin + first_line
         try:
             cells = next(reader)
         except StopIteration:
@@ -135,10 +143,11 @@ def _records(path: Path, text: str, delimiter: str, first_line: int) -> Iterator
         except csv.Error as error:
             if "end of data" in str(error):
                 raise UnusableFileError(f"{path} line {line}: a quote is opened there and never closed") from None
-            yield line, str(error)
+            torn = "".join(lines[begin : reader.line_num]).split(delimiter)
+            yield line, [cell.strip().strip('"') for cell in torn], f"is no valid CSV: {error}"
             continue
         if any(cell.strip() for cell in cells):
-            yield line, [unescape(cell.strip()) for cell in cells]
+            yield line, [unescape(cell.strip()) for cell in cells], ""
 
 
 def _columns(path: Path, header: Sequence[str], options: ReadOptions, notices: list[str]) -> dict[int, str]:
@@ -182,28 +191,29 @@ def _mapping(path: Path, header: Sequence[str], options: ReadOptions) -> dict[st
     return mapping
 
 
-def _read_rows(
-    ledger: Ledger, records: Iterator[tuple[int, list[str] | str]], columns: dict[int, str], options: ReadOptions
-) -> None:
+def _read_rows(ledger: Ledger, records: Iterator[Record], columns: dict[int, str], options: ReadOptions) -> None:
     try:
         pattern = date_pattern(options.date_format) if options.date_format else None
     except ValueError as error:
         raise UnusableFileError(f"--date-format: {error}") from None
     reader = RowReader(pattern, options.decimal_comma)
-    width = len(ledger.header)
-    for line, cells in records:
-        if isinstance(cells, str):
-            ledger.originals[line] = []
-            ledger.problems.append(RowProblem(line, "row", "", f"is no valid CSV: {cells}"))
-            continue
+    for line, cells, torn in records:
         ledger.originals[line] = cells
-        if len(cells) != width and any(cells[width:] or [len(cells) < width]):
-            reason = f"has {len(cells)} cells where the header has {width}"
-            ledger.problems.append(RowProblem(line, "row", "", reason))
+        miscounted = len(cells) < len(ledger.header) or any(cells[len(ledger.header) :])
+        fault = torn or (f"has {len(cells)} cells where the header has {len(ledger.header)}" if miscounted else "")
+        if fault:
+            ledger.problems.append(RowProblem(line, "row", "", fault))
+            # Which of its cells is the invoice's number cannot be told; an invoice that stands in it is not gone.
+            ledger.numbers.update(filter(may_be_number, cells))
             continue
         named = {name: cells[index] for index, name in columns.items()}
-        ledger.numbers.add(named["invoice_number"])
+        ledger.numbers.update(filter(may_be_number, [named["invoice_number"]]))
         row, problems = reader.read(line, named)
         ledger.problems.extend(problems)
         if row:
             ledger.rows.append(row)
+    undated = sum(row.open_minor == 0 and row.paid_date is None for row in ledger.rows)
+    if undated:
+        ledger.notices.append(
+            f"Rows with open_amount 0 and no paid_date: {undated}. They count as paid on the day Remit first sees it."
+        )

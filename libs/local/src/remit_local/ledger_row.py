@@ -74,10 +74,10 @@ class RowReader:
             "phone": take("phone", lambda text: _typed("phone", text)),
             "timezone": take("timezone", lambda text: _typed("timezone", text)),
             "language": take("language", lambda text: _typed("language", text)),
-            "disputed": bool(take("disputed", parse_flag)),
+            "disputed": take("disputed", parse_flag),
             "paid_date": take("paid_date", lambda text: parse_date(text, self._pattern)),
             "open_minor": amount("open_amount", required=False),
-            "sms_consent": bool(take("sms_consent", parse_flag)),
+            "sms_consent": take("sms_consent", parse_flag),
             "address": take("address", lambda text: _typed("address", text)),
         }
         if not problems:
@@ -104,9 +104,16 @@ def _contradictions(given: dict[str, Any]) -> list[tuple[str, str]]:
         found.append(("open_amount", "is more than the amount"))
     if still_open and paid:
         found.append(("open_amount", "is still open, but paid_date says it was paid in full"))
-    if still_open == 0 and not paid:
-        found.append(("open_amount", "is 0: give the paid_date"))
     return found
+
+
+def may_be_number(text: str) -> bool:
+    """Whether an invoice may have this number."""
+    try:
+        _typed("invoice_number", text)
+    except CellError:
+        return False
+    return True
 
 
 def _profile(text: str) -> str:

@@ -13,7 +13,7 @@ from remit_local.client import Remit
 from remit_local.console import complain, err, progress, row, say, show, table
 from remit_local.importing import ImportReport, import_ledger
 from remit_local.ledger import Ledger
-from remit_local.ledger_csv import ReadOptions, UnusableFileError, read_ledger, write_rejected
+from remit_local.ledger_csv import ReadOptions, UnusableFileError, read_ledger, rejected_path, write_rejected
 
 SHOWN = 20
 NOTES_SHOWN = 6
@@ -101,8 +101,11 @@ def tell_notices(ledger: Ledger) -> None:
 
 
 def tell_problems(ledger: Ledger, folder: Path | None) -> None:
-    """Lists what was rejected and writes it to FILE.rejected.csv in `folder`."""
+    """Lists what was rejected and writes it to FILE.rejected.csv in `folder`; without any, an older one is removed."""
     if not ledger.problems:
+        if folder is not None and (old := rejected_path(ledger, folder)).exists():
+            old.unlink()
+            complain(f"Nothing is rejected any more: {old} was removed")
         return
     bad = table("line", "field", "value", "reason", right=["line"], title="Rejected")
     for problem in sorted(ledger.problems, key=lambda p: p.line)[:SHOWN]:
