@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from remit_local.cells import CellError, date_pattern, parse_amount, parse_date, parse_flag
-from remit_service.money import exponent
+from remit_service.money import LARGEST_MINOR, exponent
 
 CURRENCIES = ("EUR", "USD", "JPY", "KWD")
 
@@ -20,12 +20,12 @@ def test_yes(word: str) -> None:
     assert parse_flag(word) is True
 
 
-@pytest.mark.parametrize("word", ["no", "No", "n", "FALSE", "0", "nein", "non", "", "off"])
+@pytest.mark.parametrize("word", ["no", "No", "n", "FALSE", "0", "nein", "non", "off"])
 def test_no(word: str) -> None:
     assert parse_flag(word) is False
 
 
-@pytest.mark.parametrize("word", ["maybe", "2", "yesno", "?"])
+@pytest.mark.parametrize("word", ["maybe", "2", "yesno", "?", ""])
 def test_neither(word: str) -> None:
     with pytest.raises(CellError, match="neither yes nor no"):
         parse_flag(word)
@@ -150,6 +150,16 @@ def test_amounts_written_any_way_come_back(minor: int, currency: str, comma: boo
     if comma:
         written = written.translate(str.maketrans(",.", ".,"))
     assert parse_amount(written, currency, decimal_comma=comma) == minor
+
+
+@given(st.text(max_size=12), st.booleans())
+def test_any_text_is_an_amount_or_refused(text: str, comma: bool) -> None:
+    try:
+        minor = parse_amount(text, "EUR", decimal_comma=comma)
+    except CellError:
+        return
+    assert 0 < minor <= LARGEST_MINOR
+    assert any(char.isdigit() for char in text)
 
 
 @given(st.dates(date(1900, 1, 1), date(2199, 12, 31)), st.sampled_from(["DD.MM.YYYY", "MM/DD/YYYY", "YYYYMMDD"]))

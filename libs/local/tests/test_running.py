@@ -153,6 +153,8 @@ def test_an_export_is_taken_again_and_again(remit: Remit, tmp_path: Path) -> Non
 
     again = remit("import", ledger(path, rows))
     assert (again.exit_code, counts(again)) == (0, {"unchanged": 3})
+    assert "open.rejected.csv was removed" in again.stderr.replace("\n", "")
+    assert not (tmp_path / "open.rejected.csv").exists()
 
     yesterday = (TODAY - timedelta(days=1)).isoformat()
     tomorrow = [rows[0] | {"paid_date": yesterday}, rows[1] | {"amount": "120.00"}]
@@ -176,7 +178,8 @@ def test_an_unusable_file_changes_nothing(remit: Remit, tmp_path: Path) -> None:
 
 def test_why_plan_pay_and_hold(remit: Remit, tmp_path: Path) -> None:
     path = ledger(
-        tmp_path / "mine.csv", [row("D1", customer_id="C9", due_date=(TODAY + timedelta(days=3)).isoformat())]
+        tmp_path / "mine.csv",
+        [row("D1", customer_id="C9", due_date=(TODAY + timedelta(days=3)).isoformat()), row("D2", customer_id="C9")],
     )
     assert remit("import", path).exit_code == 0
     planned = wait_for(lambda: remit("plan", "D1", "--days", 30, "--render", tmp_path / "out"), "D1 119.00 EUR")
@@ -188,8 +191,15 @@ def test_why_plan_pay_and_hold(remit: Remit, tmp_path: Path) -> None:
     paid = remit("pay", "D1", "19.00", "--ref", "bank-1")
     assert "100.00 EUR is still owed" in paid.stdout
     assert remit("pay", "D1", "19.00", "--ref", "bank-1").stdout == paid.stdout
-    refused = remit("pay", "D1", "1.234", "--ref", "bank-2")
-    assert (refused.exit_code, "more than the 2 decimals of EUR" in refused.stderr) == (2, True)
+    for other in (("D2", "19.00"), ("D1", "20.00")):
+        refused = remit("pay", *other, "--ref", "bank-1")
+        assert refused.exit_code == 2
+        assert "was used before, for 19.00 EUR" in refused.stderr
+        assert "put to" not in refused.stdout
+    for written, reason in (("1.234", "more decimals than EUR has"), ("1,234", "could be read in two ways")):
+        refused = remit("pay", "D1", written, "--ref", "bank-2")
+        assert (refused.exit_code, reason in refused.stderr) == (2, True)
+    assert "99.00 EUR is still owed" in remit("pay", "D1", "1,00", "--ref", "bank-2", "--decimal-comma").stdout
     assert remit("why", "nobody").exit_code == 2
 
 

@@ -18,7 +18,7 @@ TOKENS = {"YYYY": "%Y", "MMMM": "%B", "MMM": "%b", "YY": "%y", "MM": "%m", "DD":
 TOKEN = re.compile("|".join(TOKENS))
 
 YES = frozenset({"yes", "y", "true", "t", "1", "on", "x", "ja", "j", "wahr", "oui", "o", "vrai"})
-NO = frozenset({"", "no", "n", "false", "f", "0", "off", "nein", "falsch", "non", "faux"})
+NO = frozenset({"no", "n", "false", "f", "0", "off", "nein", "falsch", "non", "faux"})
 
 SPACES = re.compile("[ \u00a0\u2009\u202f]")
 APOSTROPHES = re.compile("['\u2019]")
@@ -29,7 +29,7 @@ class CellError(ValueError):
 
 
 def parse_flag(text: str) -> bool:
-    """yes/no in the spellings exports use; an empty cell is no. Raises CellError."""
+    """yes/no in the spellings exports use. Raises CellError."""
     word = text.strip().casefold()
     if word in YES:
         return True

@@ -122,7 +122,8 @@ def suggestions(remit: Remit, home: Home, urls: dict[str, str]) -> list[str]:
     other = next((one for one in some if one["number"] != number), None)
     if other:
         amount = money(other["balance_minor"], other["currency"]).split()[0].replace(",", "")
-        commands.append(f"{remit_} pay {shlex.quote(other['number'])} {amount} --ref bank-1")
+        paid = shlex.quote(other["number"])  # a reference of its own each time, as one counts once
+        commands.append(f"{remit_} pay {paid} {amount} --ref {shlex.quote('bank-' + other['number'])}")
     key = shlex.quote(str(shown(home.key_file)))
     commands.append(f"curl -H \"Authorization: Bearer $(cat {key})\" '{urls['invoice-svc']}/v1/invoices?overdue=true'")
     return commands

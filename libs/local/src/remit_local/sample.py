@@ -9,9 +9,9 @@ from importlib.resources import files
 from typing import Any
 
 from remit_local.agenda import Input, Kind
+from remit_local.cells import parse_amount
 from remit_local.ledger import LedgerRow
 from remit_local.ledger_agenda import entered_from, inputs, payment_body, zones
-from remit_service.money import parse_amount
 from remit_service.zones import instant
 
 LAPSE_DAYS = 45

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import lru_cache
 from importlib.resources import files
 from typing import Annotated
@@ -47,27 +47,3 @@ def to_minor(amount: Decimal, currency: str) -> int:
 def from_minor(amount_minor: int, currency: str) -> Decimal:
     """The amount with the currency's decimals: 1999 EUR is Decimal("19.99")."""
     return Decimal(amount_minor).scaleb(-exponent(currency))
-
-
-def parse_amount(text: str, currency: str, *, decimal_comma: bool = False) -> int:
-    """A written amount as minor units; ValueError says what is wrong.
-
-    Thousands may be parted by the other mark, a space or an apostrophe, in groups of three; a lone mark that could
-    be either is the decimal mark.
-    """
-    decimal, thousands = (",", ".") if decimal_comma else (".", ",")
-    given = text.strip()
-    whole, mark, fraction = given.partition(decimal)
-    for separator in (thousands, " ", "\u00a0", "\u202f", "'", "’"):
-        if separator in whole:
-            first, *groups = whole.removeprefix("-").split(separator)
-            if not 1 <= len(first) <= 3 or any(len(group) != 3 for group in groups):
-                raise ValueError(f"{given} is no amount: check thousands and decimals")
-            whole = whole.replace(separator, "")
-            break
-    if not whole.removeprefix("-").isdecimal() or not (whole + fraction).isascii() or (mark and not fraction.isdigit()):
-        raise ValueError(f"{given or 'nothing'} is no amount; write it as 1234{decimal}50")
-    try:
-        return to_minor(Decimal(f"{whole}.{fraction or 0}"), currency)
-    except InvalidOperation:
-        raise ValueError(f"{given} is no amount") from None

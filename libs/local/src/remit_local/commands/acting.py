@@ -7,11 +7,13 @@ from typing import Annotated, Any
 
 import typer
 
+from remit_local.cells import CellError, parse_amount
 from remit_local.cli import app, given
 from remit_local.client import Remit
+from remit_local.commands.importing import CommaOption
 from remit_local.console import say
 from remit_local.errors import RefusedError
-from remit_service.money import from_minor, parse_amount
+from remit_service.money import from_minor
 
 Invoice = Annotated[str, typer.Argument(metavar="INVOICE", help="Its number or id.")]
 Subject = Annotated[str, typer.Argument(metavar="INVOICE|CUSTOMER", help="An invoice's number, or a customer's id.")]
@@ -31,24 +33,36 @@ def pay(
         datetime | None,
         typer.Option("--on", formats=["%Y-%m-%d"], metavar="DATE", help="Day of payment (default: today there)."),
     ] = None,
+    decimal_comma: CommaOption = False,
 ) -> None:
     """Record a payment of an invoice; the chasing of what it pays stops at once."""
     with Remit.of(given(ctx).folder) as remit:
         found = remit.need_invoice(invoice)
         currency = found["currency"]
         try:
-            minor = parse_amount(amount, currency)
-        except ValueError as error:
-            raise RefusedError(f"AMOUNT: {error}") from None
+            minor = parse_amount(amount, currency, decimal_comma=decimal_comma)
+        except CellError as error:
+            raise RefusedError(f"AMOUNT {amount!r} {error}") from None
         body = {"invoice_id": found["id"], "amount_minor": minor, "currency": currency, "reference": ref}
         if on:
             body["received_on"] = on.date().isoformat()
         payment = remit.post("invoice-svc", "/v1/payments", body)
+    if not _is_this(payment, found["id"], minor, currency):
+        raise RefusedError(
+            f"--ref {ref!r} was used before, for {money(payment['amount_minor'], payment['currency'])} received on "
+            f"{payment['received_on']}: nothing was recorded now. Give this payment a reference of its own"
+        )
     for part in payment["allocations"]:
         left = money(part["balance_minor"], currency)
         say(f"{money(part['amount_minor'], currency)} put to {part['invoice_number']}; {left} is still owed on it.")
     if payment["credit_minor"]:
         say(f"{money(payment['credit_minor'], currency)} stays as credit on account.")
+
+
+def _is_this(payment: dict[str, Any], invoice_id: str, amount_minor: int, currency: str) -> bool:
+    """Whether the answer is about this payment: a reference that was used before answers with the first one."""
+    paid = {part["invoice_id"] for part in payment["allocations"]}
+    return invoice_id in paid and (payment["amount_minor"], payment["currency"]) == (amount_minor, currency)
 
 
 @app.command()
