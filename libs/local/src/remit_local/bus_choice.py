@@ -11,7 +11,8 @@ from remit_events.catalogue import TOPICS
 from remit_events.kafka_bus import KafkaBus
 from remit_local.errors import RefusedError
 from remit_local.home import Home
-from remit_local.installation import Installation
+from remit_local.installation import EVENTS_DATABASE, Installation
+from remit_local.postgres import EmbeddedPostgres
 from remit_local.system import System, bus_at, no_bus
 
 BUS = "bus"
@@ -33,6 +34,17 @@ async def with_topic_prefix(installation: Installation, home: Home) -> Installat
         known[url] = f"r{secrets.token_hex(3)}." if await _has_topics(url) else ""
         home.remember(PREFIXES, known)
     return replace(installation, topic_prefix=known.get(url, ""))
+
+
+def where_events_are(home: Home, server: EmbeddedPostgres) -> tuple[str, str]:
+    """URL and topic prefix of the bus an installation runs on: as EVENTS_URL says, else where it ran last."""
+    url = os.environ.get("EVENTS_URL") or None
+    noted: dict[str, str] = home.note(BUS) or {"url": EMBEDDED, "prefix": ""}
+    prefix = os.environ.get("EVENTS_TOPIC_PREFIX")
+    if url is None:
+        url = server.url(EVENTS_DATABASE) if noted["url"] == EMBEDDED else noted["url"]
+        return url, noted["prefix"] if prefix is None else prefix
+    return url, (home.note(PREFIXES) or {}).get(url, "") if prefix is None else prefix
 
 
 async def _has_topics(url: str) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from remit_local.errors import RefusedError
 from remit_local.home import SERVICES, Addresses, Home
-from remit_local.installation import Installation
+from remit_local.installation import Installation, database_of
 from remit_local.postgres import EmbeddedPostgres
 from remit_local.running import installed
 from remit_service.database import Database
@@ -44,11 +44,11 @@ async def installation_of(home: Home, server: EmbeddedPostgres) -> Installation:
 
 
 @asynccontextmanager
-async def database(installation: Installation, service: str) -> AsyncIterator[Database]:
+async def database(server: EmbeddedPostgres, service: str) -> AsyncIterator[Database]:
     """One service's database; raises RefusedError for a service there is not."""
     if service not in SERVICES:
         raise RefusedError(f"{service}: the services are {', '.join(SERVICES)}")
-    opened = Database(installation.databases[service], name="remit", pool_size=2)
+    opened = Database(server.url(database_of(service)), name="remit", pool_size=2)
     try:
         yield opened
     finally:

@@ -14,6 +14,7 @@ from remit_events import dead_letters, parked
 from remit_events.dead_letters import DeadLetter, DeadLetterError
 from remit_events.session import Session
 from remit_events.tables import STATUSES, UNRESOLVED
+from remit_service.clock import WallClock
 from remit_service.one_shot import Lines, Refused
 
 LIMIT = 1_000
@@ -61,23 +62,24 @@ async def replay(
     ids: Sequence[int],
     *,
     by: str,
-    now: datetime,
     reason: str = "",
     dry_run: bool = False,
     rate: float | None = None,
 ) -> Lines:
     """Has the consumer try them again; raises Refused."""
     try:
-        found = await dead_letters.replay(session, ids, by=by, now=now, reason=reason, dry_run=dry_run, rate=rate)
+        found = await dead_letters.replay(
+            session, ids, by=by, now=WallClock().now(), reason=reason, dry_run=dry_run, rate=rate
+        )
     except DeadLetterError as error:
         raise Refused(str(error)) from None
     return [f"{len(found)} dead letters {'would be' if dry_run else 'are being'} tried again."]
 
 
-async def discard(session: Session, ids: Sequence[int], *, reason: str, by: str, now: datetime) -> Lines:
+async def discard(session: Session, ids: Sequence[int], *, reason: str, by: str) -> Lines:
     """Gives them up for good; raises Refused."""
     try:
-        found = await dead_letters.discard(session, ids, reason=reason, by=by, now=now)
+        found = await dead_letters.discard(session, ids, reason=reason, by=by, now=WallClock().now())
     except DeadLetterError as error:
         raise Refused(str(error)) from None
     return [f"{len(found)} dead letters are discarded."]
@@ -97,15 +99,21 @@ async def retry_parked(session: Session, keys: Sequence[str]) -> Lines:
     return [f"{count} events are published again, in their order."]
 
 
-async def drop_parked(session: Session, ids: Sequence[UUID], *, reason: str, by: str, now: datetime) -> Lines:
+async def drop_parked(session: Session, ids: Sequence[UUID], *, reason: str, by: str) -> Lines:
     """Gives parked events up for good; raises Refused unless all of them are parked."""
     try:
-        count = await parked.drop_parked(session, ids, by=by, reason=reason, now=now)
+        count = await parked.drop_parked(session, ids, by=by, reason=reason, now=WallClock().now())
     except ValueError as error:
         raise Refused(str(error)) from None
     if count != len(set(ids)):
         raise Refused(f"only {count} of {len(set(ids))} are parked here: nothing was dropped")
     return [f"{count} events are dropped. What waits behind them goes on with `parked retry KEY`."]
+
+
+def aligned(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Lines:
+    """A table in plain text."""
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (columns, *rows)]
 
 
 def _at(moment: datetime) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -45,33 +43,26 @@ def _says_why(parser: ArgumentParser, *, required: bool = True) -> None:
 
 
 async def _dlq(db: Database, _settings: Any, given: Namespace) -> Lines:
-    now = datetime.now(UTC)
     async with db.transaction() as session:
         if given.action == "list":
             rows = await stuck.letters(session, every=given.every)
-            return aligned(stuck.LETTER_COLUMNS, rows) if rows else ["There are no dead letters."]
+            return stuck.aligned(stuck.LETTER_COLUMNS, rows) if rows else ["There are no dead letters."]
         if given.action == "show":
             return await stuck.letter(session, given.id)
         if given.action == "discard":
-            return await stuck.discard(session, given.ids, reason=given.reason, by=given.by, now=now)
-        kept = {"by": given.by, "now": now, "reason": given.reason}
-        return await stuck.replay(session, given.ids, **kept, dry_run=given.dry_run, rate=given.rate)
+            return await stuck.discard(session, given.ids, reason=given.reason, by=given.by)
+        how = {"dry_run": given.dry_run, "rate": given.rate}
+        return await stuck.replay(session, given.ids, by=given.by, reason=given.reason, **how)
 
 
 async def _parked(db: Database, _settings: Any, given: Namespace) -> Lines:
     async with db.transaction() as session:
         if given.action == "list":
             rows = await stuck.parked_events(session)
-            return aligned(stuck.PARKED_COLUMNS, rows) if rows else ["No event is parked."]
+            return stuck.aligned(stuck.PARKED_COLUMNS, rows) if rows else ["No event is parked."]
         if given.action == "retry":
             return await stuck.retry_parked(session, given.keys)
-        return await stuck.drop_parked(session, given.ids, reason=given.reason, by=given.by, now=datetime.now(UTC))
-
-
-def aligned(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Lines:
-    """A table in plain text."""
-    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
-    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (columns, *rows)]
+        return await stuck.drop_parked(session, given.ids, reason=given.reason, by=given.by)
 
 
 COMMANDS = (

@@ -85,17 +85,17 @@ def replay(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count them.")] = False,
 ) -> None:
     """Publish a range of a service's events once more, with their original ids: who had them ignores them."""
-    from remit_events.bus import BusError, open_bus
+    from remit_events.bus import BusError
     from remit_events.replay import ReplayError, republish
-    from remit_local.databases import database, installation_of, server_of
-    from remit_local.system import no_bus
+    from remit_local.bus_choice import where_events_are
+    from remit_local.databases import database, server_of
+    from remit_local.system import bus_at, no_bus
 
     async def work() -> int:
-        installation = await installation_of(home, server)
-        bus = open_bus(installation.events_url, prefix=installation.topic_prefix)
+        bus = bus_at(url, prefix)
         now = datetime.now(UTC)
         try:
-            async with database(installation, service) as db:
+            async with database(server, service) as db:
                 return await republish(
                     db,
                     bus,
@@ -111,13 +111,15 @@ def replay(
         except ReplayError as error:
             raise RefusedError(str(error)) from None
         except BusError as error:
-            raise RefusedError(no_bus(installation.events_url, error)) from None
+            raise RefusedError(no_bus(url, error)) from None
         finally:
             await bus.close()
 
     with server_of(given(ctx).folder) as (home, server):
+        url, prefix = where_events_are(home, server)
         count = run(work())
-    say(f"{count} events {'would be' if dry_run else 'were'} published again.")
+    where = url.rpartition("@")[2] if url.startswith("kafka") else "the embedded bus"
+    say(f"{count} events {'would be' if dry_run else 'were'} published again, on {where.removeprefix('kafka://')}.")
 
 
 @app.command()
