@@ -47,6 +47,7 @@ def test_the_first_day(terminal: Terminal, figure: Callable[[str], None]) -> Non
         assert second.interrupted(STOP_SECONDS) == 0
     with RemitRun(terminal, "--port", port, "--processes") as apart:
         apart.ready(LATER_SECONDS)
+        assert json.loads((terminal.folder / ".remit" / "bus.json").read_text())["settled"] is False
         killed_and_started_again(terminal, "notifier-svc", int(port) + 2)
         nothing_twice(terminal, before)
         assert apart.interrupted(STOP_SECONDS) == 0
