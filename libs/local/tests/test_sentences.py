@@ -102,6 +102,20 @@ def test_inputs_that_are_missing_do_not_stop_it(rule: str, outcome: str) -> None
             {"channels": {"email": "no-address", "sms": "no-consent"}},
             "Step second was not sent: nobody can be reached: email (no address is known), sms (there is no consent).",
         ),
+        (
+            "suppressed",
+            "undeliverable",
+            {"tried": ["email"], "noted": {"sms": "not-allowed", "letter": "no-address"}},
+            "Step second was not sent: every channel failed (email) and no other can be used: sms (no message of this "
+            "kind goes by it), letter (no address is known).",
+        ),
+        ("deferred", "automation-off", {}, "Step second waits: automation is switched off."),
+        (
+            "deferred",
+            "automation-off",
+            {"replied_at": "2026-03-02T07:00:00Z", "planned_on": "2026-03-02"},
+            "Step second waits: the customer wrote on Mon 2026-03-02 07:00 UTC, and nobody has answered yet.",
+        ),
     ],
 )
 def test_sentences(outcome: str, rule: str, inputs: dict[str, Any], said: str) -> None:

@@ -24,6 +24,7 @@ CHANNEL_WHY = {
     "no-address": "no address is known",
     "no-consent": "there is no consent",
     "suppressed": "the address is closed",
+    "not-allowed": "no message of this kind goes by it",
 }
 
 
@@ -168,7 +169,14 @@ def _channels(noted: Mapping[str, Any]) -> str:
 
 
 def _undeliverable(inputs: Inputs) -> str:
-    return f"every channel failed ({', '.join(inputs.get('tried') or [])}) and no other can be used"
+    why = f": {_channels(inputs['noted'])}" if inputs.get("noted") else ""
+    return f"every channel failed ({', '.join(inputs.get('tried') or [])}) and no other can be used{why}"
+
+
+def _automation_off(inputs: Inputs) -> str:
+    if not inputs.get("replied_at"):
+        return "automation is switched off"
+    return f"the customer wrote on {moment(inputs['replied_at'], None)}, and nobody has answered yet"
 
 
 def _held(inputs: Inputs) -> str:
@@ -240,7 +248,7 @@ RULES: dict[str, Callable[[Inputs], str]] = {
     "below-minimum": _below_minimum,
     "no-channel": _no_channel,
     "undeliverable": _undeliverable,
-    "automation-off": lambda _: "automation is switched off",
+    "automation-off": _automation_off,
     "held": _held,
     "promise": _promise,
     "payment-in-flight": lambda _: "a payment is on its way",

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from remit_events.envelope import Event
+from remit_events.envelope import CustomerEvent, Event
 from remit_events.state import CustomerState
 from remit_service.bulk import new_id
 from scheduler_svc.days import today_of
@@ -100,6 +100,7 @@ class Book:
     demands: dict[UUID, DemandRecord] = field(default_factory=dict)
     touches: dict[UUID, TouchRecord] = field(default_factory=dict)
     suppressions: dict[tuple[UUID, str], str | None] = field(default_factory=dict)
+    replies: dict[UUID, dict[str, Any]] = field(default_factory=dict)
     closed_addresses: set[tuple[UUID, str]] = field(default_factory=set)
     decisions: list[dict[str, Any]] = field(default_factory=list)
     released: list[UUID] = field(default_factory=list)
@@ -110,6 +111,11 @@ class Book:
         """Has the sweep decide about a customer now."""
         if customer_id in self.customers:
             self.customers[customer_id].look_at(self.now)
+
+    def reply(self, reply_id: UUID, event: CustomerEvent) -> dict[str, Any]:
+        """What is told of a reply: that it came, that it was answered, or both."""
+        whose = {"id": reply_id, "seller_id": event.seller_id, "customer_id": event.customer_id}
+        return self.replies.setdefault(reply_id, whose | {"received_at": None, "answered": False})
 
     def standing(self, slot: Slot) -> Progress | None:
         if slot.demand_id is not None:

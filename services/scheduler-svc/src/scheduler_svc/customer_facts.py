@@ -1,8 +1,12 @@
-"""What is told about customers and their addresses: the newest snapshot, and which ways are closed."""
+"""What is told about customers and their addresses: the newest snapshot, which ways are closed, what they wrote."""
 
 from __future__ import annotations
 
-from remit_events.notifications import ContactRestored, ContactSuppressed
+from datetime import datetime
+from uuid import UUID
+
+from remit_events.escalations import ReplyAnswered
+from remit_events.notifications import ContactRestored, ContactSuppressed, ReplyReceived
 from remit_events.state import CustomerState
 from scheduler_svc.book import Book
 from scheduler_svc.records import address_keys
@@ -19,6 +23,18 @@ def customer_changed(book: Book, state: CustomerState) -> None:
     record.suppressed = [key for key in record.addresses if (record.seller_id, key) in book.closed_addresses]
     if followed:
         record.look_at(book.now)
+
+
+def reply_received(book: Book, event: ReplyReceived, event_id: UUID, received_at: datetime) -> None:
+    """Follow-up of the customer rests until it is answered."""
+    reply = book.reply(event.reply_id or event_id, event)
+    reply["received_at"] = received_at
+
+
+def reply_answered(book: Book, event: ReplyAnswered) -> None:
+    """What waited for it goes on, unless there is another."""
+    book.reply(event.reply_id, event)["answered"] = True
+    book.due(event.customer_id)
 
 
 def contact_suppressed(book: Book, event: ContactSuppressed) -> None:

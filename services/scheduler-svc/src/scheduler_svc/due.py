@@ -77,6 +77,7 @@ def standing(work: Work, follow_up: FollowUp, *, demand: bool = False) -> Standi
         follow_up=follow_up,
         customer_hold=work.debtor.hold,
         automation_on=work.automation_on,
+        replied_at=work.replied_at,
         under_review=entry is not None and entry.under_review,
         demand=demand,
         today=days.local_date(work.now),

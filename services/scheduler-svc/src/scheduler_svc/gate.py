@@ -38,6 +38,7 @@ class Standing:
     follow_up: FollowUp
     customer_hold: Hold | None
     automation_on: bool
+    replied_at: datetime | None
     under_review: bool
     demand: bool
     today: date
@@ -69,7 +70,10 @@ def _escalated(about: Standing) -> Ruling | None:
 
 
 def _automation_off(about: Standing) -> Ruling | None:
-    return None if about.automation_on else Ruling("automation-off", "deferred", {})
+    """By the kill switch, or for a customer who wrote until a person has answered."""
+    if about.automation_on and about.replied_at is None:
+        return None
+    return Ruling("automation-off", "deferred", {"replied_at": about.replied_at} if about.automation_on else {})
 
 
 def _under_review(about: Standing) -> Ruling | None:

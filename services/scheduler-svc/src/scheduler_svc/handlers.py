@@ -12,7 +12,7 @@ from uuid import UUID
 
 from remit_events import escalations, invoices, notifications
 from remit_events.envelope import CustomerEvent
-from remit_events.escalations import EscalationResolved, EscalationTriggered
+from remit_events.escalations import EscalationResolved, EscalationTriggered, ReplyAnswered
 from remit_events.invoices import FollowUpReleased, SellerChanged
 from remit_events.notifications import (
     ContactRestored,
@@ -76,11 +76,11 @@ class Handlers:
 
 
 def _concerns(one: Received) -> bool:
-    """Invoices and thank-yous are no follow-up; receipts and replies change nothing here."""
+    """Invoices and thank-yous are no follow-up; receipts change nothing here."""
     event = one.event
     if isinstance(event, DeliveryEvent | ReminderCancelled):
         return event.stage not in TRANSACTIONAL and not isinstance(event, ReminderDelivered)
-    return not isinstance(event, ReplyReceived)
+    return True
 
 
 async def _load(session: Session, book: Book, events: Sequence[CustomerEvent]) -> None:
@@ -124,6 +124,10 @@ def _fold(book: Book, event: CustomerEvent, one: Received) -> None:
             customer_facts.contact_suppressed(book, event)
         case ContactRestored():
             customer_facts.contact_restored(book, event)
+        case ReplyReceived():
+            customer_facts.reply_received(book, event, one.message.id, one.message.time)
+        case ReplyAnswered():
+            customer_facts.reply_answered(book, event)
         case EscalationTriggered():
             escalation_facts.triggered(book, event, one.message.id, one.message.time)
         case EscalationResolved():

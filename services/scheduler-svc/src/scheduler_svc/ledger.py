@@ -162,7 +162,10 @@ class Contact:
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
-    """Everything that decides about one customer. Contacts are those of the last days that rules look at."""
+    """Everything that decides about one customer. Contacts are those of the last days that rules look at.
+
+    `replied_at` is when the customer wrote something that no person has answered yet.
+    """
 
     debtor: Debtor
     automation_on: bool
@@ -170,3 +173,4 @@ class Ledger:
     demands: tuple[DemandDue, ...] = ()
     failed: tuple[FailedTouch, ...] = ()
     contacts: tuple[Contact, ...] = ()
+    replied_at: datetime | None = None

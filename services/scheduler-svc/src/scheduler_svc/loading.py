@@ -21,6 +21,7 @@ from scheduler_svc.policy import Policy
 _CUSTOMER = """
 SELECT c.id, c.seller_id, c.external_id, c.snapshot, c.addresses, c.suppressed, c.next_at,
     coalesce(a."on", true) AS automation_on,
+    (SELECT min(received_at) FROM reply WHERE customer_id = c.id AND NOT answered) AS replied_at,
     EXISTS (SELECT FROM demand WHERE customer_id = c.id AND NOT closed) AS has_demands,
     EXISTS (SELECT FROM touch WHERE customer_id = c.id AND status = 'failed') AS has_failed,
     EXISTS (SELECT FROM customer o WHERE o.addresses && c.addresses AND o.id <> c.id) AS shares
@@ -118,6 +119,7 @@ class Batch:
             demands=tuple(self.demands[row.id]),
             failed=tuple(self.failed[row.id]),
             contacts=self.contacts.of(row.seller_id, row.id, row.addresses),
+            replied_at=row.replied_at,
         )
 
 

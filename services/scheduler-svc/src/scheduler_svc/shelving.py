@@ -35,6 +35,10 @@ _RESTORE = """
 DELETE FROM suppression USING unnest(CAST(:sellers AS uuid[]), CAST(:addresses AS text[])) AS gone (s, a)
 WHERE seller_id = s AND address = a
 """
+# The answer may be heard of before the reply, for they come by different topics.
+_TOLD = """(id) DO UPDATE SET answered = reply.answered OR excluded.answered,
+    received_at = coalesce(reply.received_at, excluded.received_at)
+"""
 
 
 async def lock_customers(
@@ -123,6 +127,7 @@ async def write(session: Session, book: Book) -> None:
     counted = [_contact(book, one) for one in book.recounted]
     await insert_rows(session, t.contact, counted, on_conflict="DO NOTHING")
     await _write_suppressions(session, book, now)
+    await insert_rows(session, t.reply, list(book.replies.values()), on_conflict=_TOLD)
     await emit(session, book.events, now=now)
 
 

@@ -212,6 +212,19 @@ automation = Table(
     Column("version", BigInteger, nullable=False),
 )
 
+# What customers wrote. Until a person has answered it their follow-up rests; `received_at` is null while only the
+# answer has been heard of.
+reply = Table(
+    "reply",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("seller_id", Uuid, nullable=False),
+    Column("customer_id", Uuid, nullable=False),
+    _moment("received_at", nullable=True),
+    Column("answered", Boolean, nullable=False),
+    Index("reply_open", "customer_id", postgresql_where=text("NOT answered")),
+)
+
 # Addresses closed by their owner or a bounce, as notifier-svc tells: `address` is `channel:sha256`.
 suppression = Table(
     "suppression",

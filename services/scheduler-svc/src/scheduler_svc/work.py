@@ -83,6 +83,7 @@ class Work:
     def __init__(self, ledger: Ledger, policies: Policies, now: datetime, new_id: NewId) -> None:
         self.debtor = ledger.debtor
         self.automation_on = ledger.automation_on
+        self.replied_at = ledger.replied_at
         self.policies = policies
         self.now = now
         self.new_id = new_id
