@@ -50,6 +50,18 @@ async def test_followed_invoices_stay_on_their_version_until_moved_on_purpose(wo
     assert [state for _, state, _ in states[1:]] == ["planned", "planned"]
 
 
+async def test_moved_on_is_the_date_at_the_customers_place(world: World) -> None:
+    world.at("2026-01-02 08:00")
+    for name, given in {"C1": {"country": "US"}, "C2": {"country": "NZ"}, "C3": {"country": "DE"}}.items():
+        await world.issue(await world.customer(name, timezone=None, **given), f"R-{name}")
+    await world.save_policy(POLICY | {"key": "business"})
+    world.at("2026-01-29 02:00", zone="UTC")
+    answer = await world.client.post("/v1/policies/business/versions/2/migrate", json={})
+    assert answer.json()["follow_ups"] == 3
+    rows = await world.rows("SELECT number, migrated_on FROM follow_up ORDER BY number")
+    assert [str(row.migrated_on) for row in rows] == ["2026-01-28", "2026-01-29", "2026-01-29"]
+
+
 async def test_for_every_customer(world: World) -> None:
     world.at("2026-01-02 08:00")
     await world.save_policy(POLICY, assign_all=True)

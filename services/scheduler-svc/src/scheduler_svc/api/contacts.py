@@ -6,7 +6,8 @@ from datetime import date, datetime, timedelta
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from fastapi import Query
+from pydantic import AwareDatetime, BaseModel, Field
 from sqlalchemy import select
 
 from remit_events.session import Session
@@ -68,13 +69,19 @@ class ContactOut(BaseModel):
 
 @router.get("", responses=problem_responses(401, 403, 422))
 async def list_contacts(
-    session: SessionDep, caller: Reader, page: PageDep, customer: CustomerQuery = None
+    session: SessionDep,
+    caller: Reader,
+    page: PageDep,
+    customer: CustomerQuery = None,
+    updated_since: Annotated[AwareDatetime | None, Query(description="Only what was recorded since.")] = None,
 ) -> Listing[ContactOut]:
     c = t.contact.c
     columns = (c.id, c.customer_id, c.on_date.label("on"), c.kind, c.channel, c.note, c.touch_id, c.recorded_at)
     chosen = select(*columns).where(c.seller_id == caller.seller_id)
     if customer is not None:
         chosen = chosen.where(of_customer(c.customer_id, caller.seller_id, customer))
+    if updated_since is not None:
+        chosen = chosen.where(c.recorded_at >= updated_since)
     rows, next_cursor = await paginate(session, chosen, page, c.id)
     return Listing(data=[ContactOut.model_validate(dict(row._mapping)) for row in rows], next_cursor=next_cursor)
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 from sqlalchemy import ColumnElement, Row, and_, exists, or_, select
 
 from remit_service.api import Listing, PageDep, Router, SessionDep, paginate, problem_responses
@@ -84,6 +84,7 @@ async def list_decisions(
     ] = None,
     rule: Annotated[str | None, Query(max_length=40)] = None,
     outcome: Annotated[str | None, Query(max_length=20)] = None,
+    updated_since: Annotated[AwareDatetime | None, Query(description="Only what was decided since.")] = None,
 ) -> Listing[DecisionOut]:
     """Oldest first."""
     c = t.decision.c
@@ -100,6 +101,8 @@ async def list_decisions(
         chosen = chosen.where(c.rule == rule)
     if outcome is not None:
         chosen = chosen.where(c.outcome == outcome)
+    if updated_since is not None:
+        chosen = chosen.where(c.at >= updated_since)
     rows, next_cursor = await paginate(session, chosen, page, c.at, c.id)
     return Listing(data=[DecisionOut.of(row) for row in rows], next_cursor=next_cursor)
 

@@ -11,20 +11,20 @@ from pydantic import BaseModel, Field
 from sqlalchemy import func, select
 
 from remit_events.session import Session
-from remit_events.state import Profile
+from remit_events.state import CustomerState, Profile
 from remit_service.api import Body, Listing, Now, PageDep, Router, SessionDep, paginate, problem_responses
 from remit_service.bulk import execute, fetch
 from remit_service.problems import FieldError, invalid, invalid_fields, not_found
 from scheduler_svc import policies
 from scheduler_svc import tables as t
 from scheduler_svc.api.wiring import KeyPath, Reader, VersionPath, WiringDep, Writer, example
-from scheduler_svc.days import LAW_OPENS, LAW_UNTIL
+from scheduler_svc.days import LAW_OPENS, LAW_UNTIL, today_of
 from scheduler_svc.policy import EXAMPLE, Policy
 
 router = Router(prefix="/v1/policies", tags=["policies"])
 
 _LOCK = """
-SELECT id FROM customer WHERE id IN (
+SELECT id, snapshot FROM customer WHERE id IN (
     SELECT customer_id FROM follow_up
     WHERE seller_id = :seller AND NOT closed AND policy_key = :from_key
     AND (policy_key, policy_version) <> (:key, CAST(:version AS int))
@@ -32,9 +32,9 @@ SELECT id FROM customer WHERE id IN (
 """
 _MIGRATE = """
 UPDATE follow_up SET policy_key = :key, policy_version = :version, exhausted = false, updated_at = :now,
-    migrated_on = CAST(:now AT TIME ZONE coalesce(customer.snapshot ->> 'timezone', 'UTC') AS date)
-FROM customer
-WHERE customer.id = follow_up.customer_id AND follow_up.customer_id = ANY(:customers) AND NOT closed
+    migrated_on = today
+FROM unnest(CAST(:customers AS uuid[]), CAST(:days AS date[])) AS moved (customer, today)
+WHERE customer_id = customer AND NOT closed
 AND policy_key = :from_key AND (policy_key, policy_version) <> (:key, CAST(:version AS int))
 RETURNING follow_up.invoice_id
 """
@@ -163,7 +163,8 @@ async def migrate(
     which: dict[str, Any] = {"key": key, "version": version, "from_key": body.from_key or key}
     locked = await fetch(session, _LOCK, seller=caller.seller_id, **which)
     customers = [row.id for row in locked]
-    moved = await fetch(session, _MIGRATE, customers=customers, now=now, **which)
+    days = [today_of(CustomerState.model_validate(row.snapshot), now) for row in locked]
+    moved = await fetch(session, _MIGRATE, customers=customers, days=days, now=now, **which)
     await execute(session, _LOOK_AT, customers=customers, now=now)
     wiring.changed()
     return Migrated(key=key, version=version, follow_ups=len(moved))
