@@ -8,7 +8,7 @@ from remit_events.schedule import PaymentDue
 from remit_events.state import Hold
 
 
-async def test_what_would_leave_is_what_then_leaves(self, world: World) -> None:
+async def test_what_would_leave_is_what_then_leaves(world: World) -> None:
     world.at("2026-01-02 08:00")
     for name in ("C1", "C2", "C3"):
         customer = await world.customer(name, email="shared@x.example" if name != "C3" else "c3@x.example")
@@ -27,7 +27,7 @@ async def test_what_would_leave_is_what_then_leaves(self, world: World) -> None:
     assert (first["customer_name"], first["policy_key"], first["template"]) == ("Kunde", "business", "courtesy")
 
 
-async def test_who_is_skipped_and_why(self, world: World) -> None:
+async def test_who_is_skipped_and_why(world: World) -> None:
     world.at("2026-01-02 08:00")
     customer = await world.customer(email=None, address=None)
     await world.issue(customer)
@@ -41,7 +41,7 @@ async def test_who_is_skipped_and_why(self, world: World) -> None:
     assert skipped[("R2", "day-after")] == ("held", True)
 
 
-async def test_a_demand_that_waits_is_planned_after_the_last_step_too(self, world: World) -> None:
+async def test_a_demand_that_waits_is_planned_after_the_last_step_too(world: World) -> None:
     _, invoice = await world.followed()
     await world.play("2026-03-07 12:00")  # a Saturday; final-notice went on Wednesday
     await world.tell(world.rung(invoice))
@@ -55,7 +55,7 @@ async def test_a_demand_that_waits_is_planned_after_the_last_step_too(self, worl
         await world.sweep()
 
 
-async def test_a_fallback_that_waits_is_planned(self, world: World) -> None:
+async def test_a_fallback_that_waits_is_planned(world: World) -> None:
     await world.followed()
     await world.play("2026-03-03 12:00")
     due = await world.go("2026-03-04 09:00")
@@ -72,7 +72,7 @@ async def test_a_fallback_that_waits_is_planned(self, world: World) -> None:
         await world.sweep()
 
 
-async def test_customers_are_paged(self, world: World) -> None:
+async def test_customers_are_paged(world: World) -> None:
     world.at("2026-01-02 08:00")
     for n in range(5):
         await world.issue(await world.customer(f"C{n}"), f"R{n}")
@@ -89,7 +89,7 @@ async def test_customers_are_paged(self, world: World) -> None:
     assert (await world.client.get("/v1/plans", params={"until": "2030-01-01T00:00:00Z"})).status_code == 422
 
 
-async def test_a_preview_changes_nothing(self, world: World) -> None:
+async def test_a_preview_changes_nothing(world: World) -> None:
     world.at("2026-01-02 08:00")
     await world.issue(await world.customer())
     world.at("2026-01-26 09:00")
