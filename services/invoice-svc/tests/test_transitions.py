@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from remit_events.invoices import DisputeOpened, DisputeResolved, InvoiceIssued, InvoicePaid, InvoiceVoided
+from remit_events.invoices import DisputeResolved, InvoiceIssued, InvoicePaid, InvoiceVoided
 
 
 async def test_issue_at_once(world: Any) -> None:
@@ -63,7 +63,10 @@ async def test_reversal_reopens(world: Any) -> None:
     assert event.allocations[0].invoice.balance_minor == 6_000
     problem = await world.post(f"/v1/payments/{second['id']}/reverse", {"reason": "again"}, 409)
     assert problem["type"] == "urn:remit:problem:payment-reversed"
-    await world.post(f"/v1/payments/{first['id']}/reverse", {"reason": "charge-back"}, 200)
+    path = f"/v1/payments/{first['id']}/reverse"
+    early = await world.post(path, {"reason": "charge-back", "reversed_on": "2026-03-01"}, 422)
+    assert (early["errors"][0]["pointer"], early["errors"][0]["code"]) == ("/reversed_on", "before_received")
+    await world.post(path, {"reason": "charge-back", "reversed_on": "2026-03-02"}, 200)
     assert (await world.read(invoice))["status"] == "issued"
 
 
@@ -88,54 +91,6 @@ async def test_void_is_refused_while_money_is_on_it(world: Any) -> None:
     problem = await world.post(f"/v1/invoices/{invoice['id']}/void", {"reason": "wrong"}, 409)
     assert problem["type"] == "urn:remit:problem:invoice-has-payments"
     assert "reverse" in problem["detail"]
-
-
-async def test_dispute_of_a_part_and_of_the_whole(world: Any) -> None:
-    invoice = await world.invoice()
-    await world.events()
-    part = await world.post(f"/v1/invoices/{invoice['id']}/disputes", {"reason": "damaged", "amount_minor": 3_000})
-    assert (part["status"], part["whole"], part["amount_minor"]) == ("open", False, 3_000)
-    whole = await world.post(
-        f"/v1/invoices/{invoice['id']}/disputes", {"reason": "all of it", "deadline": "2026-04-01"}
-    )
-    assert (await world.read(invoice))["disputed_minor"] == 10_000
-    again = await world.post(f"/v1/invoices/{invoice['id']}/disputes", {"reason": "more"}, 409)
-    assert again["type"] == "urn:remit:problem:dispute-open"
-    await world.post(f"/v1/disputes/{whole['id']}/resolve", {"outcome": "rejected"}, 200)
-    assert (await world.read(invoice))["disputed_minor"] == 3_000
-    await world.pay(invoice, 8_000)
-    assert (await world.read(invoice))["disputed_minor"] == 2_000
-    done = await world.post(f"/v1/disputes/{part['id']}/resolve", {"outcome": "withdrawn"}, 200)
-    assert (done["status"], done["outcome"]) == ("resolved", "withdrawn")
-    repeated = await world.post(f"/v1/disputes/{part['id']}/resolve", {"outcome": "withdrawn"}, 409)
-    assert repeated["type"] == "urn:remit:problem:dispute-resolved"
-    events = await world.events()
-    opened = [event for event in events if isinstance(event, DisputeOpened)]
-    assert [(event.amount_minor, event.invoice.disputed_minor) for event in opened] == [
-        (3_000, 3_000),
-        (10_000, 10_000),
-    ]
-    assert [event.invoice.version for event in events if hasattr(event, "invoice")] == [2, 3, 4, 6]
-    assert len((await world.get(f"/v1/invoices/{invoice['id']}/disputes"))["data"]) == 2
-
-
-async def test_dispute_of_more_than_is_undisputed(world: Any) -> None:
-    invoice = await world.invoice()
-    path = f"/v1/invoices/{invoice['id']}/disputes"
-    await world.post(path, {"reason": "a", "amount_minor": 6_000})
-    problem = await world.post(path, {"reason": "b", "amount_minor": 4_001}, 422)
-    assert problem["errors"][0]["pointer"] == "/amount_minor"
-    assert "4000" in problem["errors"][0]["detail"]
-
-
-async def test_disputed_from_issue(world: Any) -> None:
-    invoice = await world.invoice(disputed=True)
-    assert (invoice["disputed_minor"], invoice["version"]) == (10_000, 2)
-    _customer, issued, opened = await world.events()
-    assert isinstance(issued, InvoiceIssued)
-    assert isinstance(opened, DisputeOpened)
-    assert (issued.invoice.version, issued.invoice.disputed_minor) == (1, 0)
-    assert (opened.invoice.version, opened.invoice.disputed_minor, opened.amount_minor) == (2, 10_000, 10_000)
 
 
 async def test_draft_is_edited_issued_and_then_final(world: Any) -> None:

@@ -6,7 +6,7 @@ only where it is earliest.
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Protocol
 
 from remit_service.calendars import calendar, local_date, zones_of
@@ -30,6 +30,11 @@ def today(now: datetime, place: Place) -> date:
 def latest_today(now: datetime, place: Place) -> date:
     """The latest date it may be at the customer's place: anything after it is in the future."""
     return max(local_date(now, zone) for zone in _zones(place))
+
+
+def latest_anywhere(now: datetime) -> date:
+    """The latest date it is on earth (UTC+14): an invoice bears its seller's date, not the customer's."""
+    return (now.astimezone(UTC) + timedelta(hours=14)).date()
 
 
 def ended(day: date, place: Place) -> datetime:

@@ -52,8 +52,9 @@ class Dispute:
             detail = f"Invoice {invoice.number} is disputed in full already: resolve that dispute first."
             raise conflict("dispute-open", detail)
         at_stake = invoice.balance_minor or invoice.total_minor
-        if amount_minor is not None and amount_minor > at_stake - invoice.disputed_minor:
-            detail = f"Only {at_stake - invoice.disputed_minor} minor units of it are undisputed."
+        undisputed = max(at_stake - invoice.disputed_minor, 0)
+        if amount_minor is not None and amount_minor > undisputed:
+            detail = f"Only {undisputed} minor units of it are undisputed; resolve an earlier dispute to contest more."
             raise invalid("/amount_minor", "more_than_undisputed", detail, amount_minor)
         invoice.dispute(amount_minor, now)
         made = cls(

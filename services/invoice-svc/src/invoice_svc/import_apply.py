@@ -24,7 +24,7 @@ from invoice_svc.import_diff import (
     first_payment,
     first_stated,
 )
-from invoice_svc.import_rows import Result, in_future, rejected
+from invoice_svc.import_rows import Result, paid_later, rejected, too_early
 from invoice_svc.inputs import CustomerIn, ImportRow
 from invoice_svc.invoices import Invoice
 from invoice_svc.payments import Payment
@@ -82,7 +82,7 @@ async def apply(
 
 
 async def _customers(session: Session, chunk: Chunk, rows: Sequence[ImportRow]) -> tuple[list[ImportRow], list[Result]]:
-    """Locks the rows' customers and makes the missing ones; rows paid in the future are refused before that."""
+    """Locks the rows' customers and makes the missing ones; rows dated ahead are refused before that."""
     wanted = {row.customer_external_id for row in rows}
     chunk.customers = await customers.lock_external(session, chunk.seller_id, wanted)
     good, refused = list[ImportRow](), list[Result]()
@@ -92,7 +92,7 @@ async def _customers(session: Session, chunk: Chunk, rows: Sequence[ImportRow]) 
         given = _customer_in(row)
         known = chunk.customers.get(row.customer_external_id) or made.get(row.customer_external_id)
         customer, event = (known, None) if known else Customer.create(chunk.seller_id, given, chunk.now)
-        problem = in_future(row, customer, chunk.now) if chunk.live else None
+        problem = too_early(row, customer, chunk.now, live=chunk.live)
         if problem is not None:
             refused.append(rejected(row.line, row.invoice_number, problem))
             continue
@@ -149,7 +149,7 @@ def _take_over(chunk: Chunk, row: ImportRow) -> Result:
     customer = chunk.customers[row.customer_external_id]
     notes = chunk.notes.pop(customer.id, [])
     today = days.today(chunk.now, customer)
-    if in_future(row, customer, chunk.now):
+    if paid_later(row, customer, chunk.now):
         notes.append(f"Invoice {row.invoice_number}: paid_date {row.paid_date} is still to come and was left out.")
         row = row.model_copy(update={"paid_date": None, "open_amount_minor": None})
     if row.due_date is None:

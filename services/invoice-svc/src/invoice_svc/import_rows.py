@@ -83,12 +83,21 @@ def _faults(row: ImportRow) -> list[FieldError]:
     return found
 
 
-def in_future(row: ImportRow, place: days.Place, now: datetime) -> Problem | None:
-    """Why the row's paid_date cannot be; None when it can."""
-    if row.paid_date is None or row.paid_date <= days.latest_today(now, place):
-        return None
-    detail = "paid_date is in the future at the customer's place; leave it empty until the money is in."
-    return invalid_fields([FieldError("/paid_date", "in_future", detail, row.paid_date.isoformat())])
+def paid_later(row: ImportRow, place: days.Place, now: datetime) -> bool:
+    """Whether its paid_date is still to come at the customer's place."""
+    return row.paid_date is not None and row.paid_date > days.latest_today(now, place)
+
+
+def too_early(row: ImportRow, place: days.Place, now: datetime, *, live: bool) -> Problem | None:
+    """Why the row cannot be taken over yet; None when it can."""
+    faults = []
+    if row.issue_date > days.latest_anywhere(now):
+        detail = "issue_date is in the future; an import on that day or later takes the invoice."
+        faults.append(FieldError("/issue_date", "in_future", detail, row.issue_date.isoformat()))
+    elif live and row.paid_date and paid_later(row, place, now):
+        detail = "paid_date is in the future at the customer's place; leave it empty until the money is in."
+        faults.append(FieldError("/paid_date", "in_future", detail, row.paid_date.isoformat()))
+    return invalid_fields(faults) if faults else None
 
 
 def repeated(row: ImportRow, line: int) -> Problem:

@@ -112,6 +112,7 @@ async def _finish(
     disputed: bool = False,
 ) -> None:
     issued_on = issue_date or invoice.issue_date or days.today(now, customer)
+    _need_come(issued_on, now)
     if invoice.due_date and invoice.due_date < issued_on:
         raise _due_before_issue(issued_on, invoice.due_date)
     if number and number != invoice.number and await _in_use(session, invoice.seller_id, number):
@@ -149,15 +150,17 @@ async def _customers(
 
 
 async def _taken(session: Session, seller_id: UUID, given: Sequence[InvoiceIn]) -> Taken:
-    wanted = [one.number for one in given if one.number]
-    external = [one.external_id for one in given if one.external_id]
+    wanted = {one.number for one in given if one.number}
+    external = {one.external_id for one in given if one.external_id}
     taken = Taken()
     if wanted or external:
         for number, external_id in await fetch(
-            session, _TAKEN, seller_id=seller_id, numbers=wanted, external_ids=external
+            session, _TAKEN, seller_id=seller_id, numbers=list(wanted), external_ids=list(external)
         ):
-            taken.numbers.add(number)
-            taken.external_ids.add(external_id)
+            if number in wanted:
+                taken.numbers.add(number)
+            if external_id in external:
+                taken.external_ids.add(external_id)
     return taken
 
 
@@ -170,6 +173,8 @@ def _draft(seller_id: UUID, one: InvoiceIn, customer: Who | None, taken: Taken, 
     if one.external_id in taken.external_ids:
         raise duplicate("external_id", one.external_id)
     issue_date = one.issue_date or (None if one.draft else days.today(now, customer))
+    if issue_date and not one.draft:
+        _need_come(issue_date, now)
     if issue_date and one.due_date and one.due_date < issue_date:
         raise _due_before_issue(issue_date, one.due_date)
     if one.number:
@@ -247,6 +252,16 @@ def duplicate(name: str, value: str | None) -> Problem:
         f"An invoice with the {what} {value} exists. Give another, or look it up with GET /v1/invoices?{name}={value}."
     )
     return Problem("duplicate-invoice", 409, "Conflict", detail, [FieldError(f"/{name}", "duplicate", detail, value)])
+
+
+def _need_come(issue_date: date, now: datetime) -> None:
+    """Raises the 422 problem of an invoice dated ahead: issued, it would be sent today."""
+    if issue_date > days.latest_anywhere(now):
+        detail = (
+            f"{issue_date} is still to come. Date it today or earlier, or keep it as a draft "
+            '("draft": true) and issue it on that day with POST /v1/invoices/{id}/issue.'
+        )
+        raise invalid("/issue_date", "in_future", detail, issue_date.isoformat())
 
 
 def _due_before_issue(issue_date: date, due_date: date) -> Problem:

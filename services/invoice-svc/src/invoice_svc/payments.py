@@ -170,9 +170,12 @@ async def reverse(
     one = await find(session, seller_id, payment_id)  # as it is now that nobody else can change it
     if on is not None and on > days.latest_today(now, customer):
         raise invalid("/reversed_on", "in_future", "A payment cannot be taken back in the future.", on.isoformat())
+    if on is not None and on < one.received_on:
+        detail = f"The payment was received on {one.received_on}: it cannot be taken back before."
+        raise invalid("/reversed_on", "before_received", detail, on.isoformat())
     held = await invoices.lock(session, seller_id, [part.invoice_id for part in one.parts])
     promised = await promises.made_at(session, held.values())
-    event = one.take_back(held, promised, reason, on or days.today(now, customer), now)
+    event = one.take_back(held, promised, reason, on or max(days.today(now, customer), one.received_on), now)
     await update(session, [one])
     await invoices.update(session, held.values())
     await emit(session, [event], now=now)

@@ -1,16 +1,45 @@
-"""`/v1/disputes/{id}`: one dispute, and its end."""
+"""`/v1/disputes`: those of all invoices, one of them, and its end."""
 
 from __future__ import annotations
 
+from datetime import date
+from typing import Annotated, Literal
 from uuid import UUID
 
+from fastapi import Query
+from sqlalchemy import select
+
 from invoice_svc import disputes
+from invoice_svc.api.followup import Disputes
 from invoice_svc.api.views import DisputeOut
 from invoice_svc.api.wiring import InvoiceReader, InvoiceWriter
+from invoice_svc.disputes import Dispute
 from invoice_svc.inputs import ResolveIn
-from remit_service.api import Now, Router, SessionDep, problem_responses
+from invoice_svc.tables import dispute as table
+from remit_service.api import Now, PageDep, Router, SessionDep, paginate, problem_responses
 
 router = Router(prefix="/v1/disputes", tags=["follow-up"])
+
+
+@router.get("", responses=problem_responses(401, 403, 422))
+async def listing(
+    session: SessionDep,
+    caller: InvoiceReader,
+    page: PageDep,
+    status: Annotated[Literal["open", "resolved"] | None, Query()] = None,
+    customer: Annotated[UUID | None, Query()] = None,
+    deadline_before: Annotated[date | None, Query(description="Those whose deadline lies before that day.")] = None,
+) -> Disputes:
+    """In the order they were opened. A deadline ends nothing by itself; `deadline_before` finds the late ones."""
+    chosen = select(table).where(table.c.seller_id == caller.seller_id)
+    if status is not None:
+        chosen = chosen.where(table.c.status == status)
+    if customer is not None:
+        chosen = chosen.where(table.c.customer_id == customer)
+    if deadline_before is not None:
+        chosen = chosen.where(table.c.deadline < deadline_before)
+    rows, next_cursor = await paginate(session, chosen, page, table.c.id)
+    return Disputes(data=[DisputeOut.of(Dispute(**row._mapping)) for row in rows], next_cursor=next_cursor)
 
 
 @router.get("/{dispute_id}", responses=problem_responses(401, 403, 404))
