@@ -317,33 +317,6 @@ async def test_one_trace_joins_request_outbox_bus_and_consumer(
     await relay.close()
 
 
-async def test_health_looks_for_lag_without_progress(
-    database: DeliveryDatabase, bus: FaultyBus, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    task = consumer(database, bus)
-    assert task.healthy()
-    await bus.publish([record(uuid4(), 1)])
-    await task.run()
-    await bus.publish([record(uuid4(), 2)])
-
-    async def stuck(*, limit: int = 500, timeout: float = 0.0) -> list[object]:
-        return []
-
-    with monkeypatch.context() as patched:
-        patched.setattr(task._subscription, "poll", stuck)
-        task._observe_due = 0.0
-        await task.run()
-        assert task.healthy()
-        task._progress_at -= consumer_module.STALL_SECONDS + 1
-        assert not task.healthy()
-    assert REGISTRY.get_sample_value("remit_consumer_lag", {"service": "c", "consumer": "c"}) == 1
-    await task.run()
-    task._observe_due = 0.0
-    await task.run()
-    assert task.healthy()
-    assert REGISTRY.get_sample_value("remit_consumer_lag", {"service": "c", "consumer": "c"}) == 0
-
-
 async def test_the_same_id_under_another_body_is_the_same_event(database: DeliveryDatabase, bus: FaultyBus) -> None:
     event_id = uuid7()
     await bus.publish([record(uuid4(), 1, event_id=event_id), record(uuid4(), 2, event_id=event_id)])

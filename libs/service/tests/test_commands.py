@@ -21,6 +21,7 @@ from remit_service import commands, migrations
 
 APP = """
 import asyncio
+from remit_events.failures import StuckError
 from remit_service.api import Router
 from remit_service.app import create_app
 from remit_service.database import Database
@@ -35,6 +36,8 @@ class Beat:
     name, phase, poll = "beat", 0, 0.02
     def __init__(self, path): self.path = path
     async def run(self):
+        if self.path.name == "stuck":
+            raise StuckError("widget-svc: nothing was handled")
         self.path.write_text("beating")
         return 0
     async def next_at(self): return None
@@ -218,6 +221,14 @@ async def test_as_a_process_it_says_what_is_stuck_and_ends(widget):
     process = await start("dlq", "show", "7", environment=widget.environment())
     assert (await asyncio.wait_for(process.communicate(), 30))[1].decode() == "there is no dead letter 7\n"
     assert process.returncode == 2
+
+
+async def test_as_a_process_it_ends_when_only_a_new_one_can_help(widget):
+    process = await start("run", environment=widget.environment(PORT="0", BEAT=str(widget.root / "stuck")))
+    said = (await asyncio.wait_for(process.communicate(), 30))[1].decode().splitlines()
+    assert said[-1] == "widget-svc: nothing was handled; start it again"
+    assert "Traceback" not in said
+    assert process.returncode == 1
 
 
 async def test_as_a_process_it_drains_requests_and_tasks_on_sigterm(widget):

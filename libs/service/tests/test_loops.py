@@ -8,6 +8,9 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import pytest
+
+from remit_events.failures import StuckError
 from remit_service.clock import WallClock
 from remit_service.health import Health
 from remit_service.metrics import TASK_DONE, TASK_FAILURES
@@ -125,6 +128,15 @@ async def test_failures_back_off_are_counted_and_make_unready(capsys):
     assert TASK_FAILURES.labels("loops", "scripted")._value.get() == before + len(task.runs)
     said = capsys.readouterr()
     assert "anna" not in said.out + said.err
+
+
+async def test_what_only_a_new_process_can_mend_ends_this_one():
+    async def stuck(_: int) -> int:
+        raise StuckError("the group is joined in vain")
+
+    async with asyncio.timeout(5):
+        with pytest.raises(StuckError):
+            await run_tasks([Scripted(stuck), Scripted(idle)], asyncio.Event(), service="loops")
 
 
 async def test_one_success_makes_ready_again():

@@ -23,6 +23,7 @@ from remit_events.parsing import UnreadableError, describe, parse
 from remit_events.ports import Clock, Database
 from remit_events.session import Session
 from remit_events.tracing import consuming
+from remit_events.watchdog import Watchdog
 
 Handler = Callable[[Session, Sequence[Received]], Awaitable[None]]
 
@@ -30,8 +31,6 @@ Handler = Callable[[Session, Sequence[Received]], Awaitable[None]]
 ROUNDS = 20
 OBSERVE_SECONDS = 5.0
 LETTERS_SECONDS = 2.0
-# Records ahead and none settled for this long: not healthy.
-STALL_SECONDS = 60.0
 
 Parsed = tuple[Delivered, Received | str | None]
 Aside = tuple[Delivered, str, str]
@@ -72,9 +71,7 @@ class Consumer:
         self._letters_open = False
         self._letters_due = 0.0
         self._observe_due = time.monotonic() + OBSERVE_SECONDS
-        self._behind = False
-        self._progress_at = time.monotonic()
-        self._running_since: float | None = None
+        self._watchdog = Watchdog(name, self._subscription.close)
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -86,9 +83,11 @@ class Consumer:
         return self._subscription.wake
 
     async def run(self) -> int:
-        """Settles what the bus has for this member; gives how many records. Raises infrastructure failures."""
-        self._running_since = time.monotonic()
-        try:
+        """Settles what the bus has for this member; gives how many records. Raises infrastructure failures.
+
+        Raises StalledError after a minute without progress, and StuckError when joining the group again does not help.
+        """
+        async with self._watchdog.working():
             await self._commit()  # what an earlier run could not
             settled = await self._retry_letters()
             for _ in range(ROUNDS):
@@ -97,10 +96,8 @@ class Consumer:
                     break
                 await self._take(records)
                 settled += len(records)
-                self._progress_at = time.monotonic()
+                self._watchdog.progress()
             await self._observe()
-        finally:
-            self._running_since = None
         return settled
 
     async def next_at(self) -> datetime | None:
@@ -108,8 +105,7 @@ class Consumer:
 
     def healthy(self) -> bool:
         """False when records lie ahead of this member, or a run is under way, and nothing was settled for a minute."""
-        last = max(self._progress_at, self._running_since or 0.0)
-        return time.monotonic() - last < STALL_SECONDS or not (self._behind or self._running_since)
+        return self._watchdog.healthy()
 
     async def close(self) -> None:
         """Leaves the group; what was not committed goes to the other members."""
@@ -182,6 +178,7 @@ class Consumer:
         tried = 0
         while await self._retry_next():
             tried += 1
+            self._watchdog.step()
         async with self._database.transaction() as session:
             self._letters_open = await dead_letters.any_unresolved(session, self.name)
         self._letters_due = time.monotonic() + LETTERS_SECONDS
@@ -218,10 +215,14 @@ class Consumer:
         if time.monotonic() < self._observe_due:
             return
         self._observe_due = time.monotonic() + OBSERVE_SECONDS
-        LAG.labels(self._service, self.name).set(await self._bus.lag(self.name, self._topics))
-        self._behind = await self._subscription.backlog() > 0
-        if not self._behind:
-            self._progress_at = time.monotonic()
+        lag = await self._bus.lag(self.name, self._topics)
+        LAG.labels(self._service, self.name).set(lag)
+        # A member without partitions has nothing ahead; but one that was stuck must get some again first.
+        waits = lag > 0 and self._watchdog.rejoining and not await self._subscription.assignment()
+        if waits or await self._subscription.backlog() > 0:
+            await self._watchdog.behind()
+        else:
+            self._watchdog.progress()
 
     def _count(self, batch: Sequence[Parsed], offered: int, fresh: int) -> None:
         counts = {"handled": fresh, "duplicate": offered - fresh, "unknown": sum(r is None for _, r in batch)}

@@ -16,6 +16,10 @@ STATE_CLASSES = ("08", "40", "53", "57", "58")
 STATES = ("55P03", "25006")
 
 
+class StuckError(Exception):
+    """Nothing but a new process can help: the loop that meets it lets the process end."""
+
+
 def is_infrastructure(error: BaseException) -> bool:
     """True for connections, the operating system, timeouts and serialization; false for what would fail again."""
     return any(_is_infrastructure(cause) for cause in _causes(error))

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from remit_events.bus import Bus, BusError, open_bus
 from remit_events.consumer import Consumer
+from remit_events.failures import StuckError
 from remit_events.relay import Relay
 from remit_local.errors import RefusedError
 from remit_local.home import SERVICES
@@ -122,8 +123,11 @@ class System:
         )
 
     async def run(self, stop: asyncio.Event) -> None:
-        """The background loops of all four until `stop`, then their drain."""
-        await asyncio.gather(*(service.run(stop) for service in self.services.values()))
+        """The background loops of all four until `stop`, then their drain; raises RefusedError when one is stuck."""
+        try:
+            await asyncio.gather(*(service.run(stop) for service in self.services.values()))
+        except StuckError as error:
+            raise RefusedError(f"{error}: start Remit again") from error
 
     async def pass_on(self) -> None:
         """Publishes and consumes until no event is on its way; for a system whose loops do not run."""

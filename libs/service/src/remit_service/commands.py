@@ -13,6 +13,7 @@ import uvloop
 from sqlalchemy.exc import SQLAlchemyError
 
 from remit_events.bus import Bus, BusError, open_bus
+from remit_events.failures import StuckError
 from remit_service import logs, migrations, serving, stuck_commands, telemetry
 from remit_service.clock import WallClock
 from remit_service.database import Database
@@ -46,7 +47,10 @@ def main(
     extra: Sequence[Command] = (),
     arguments: Sequence[str] | None = None,
 ) -> None:
-    """Runs one command of the service `name`; exit code 2, after one line, when it cannot work as configured."""
+    """Runs one command of the service `name`; exit code 2, after one line, when it cannot work as configured.
+
+    A process that got stuck for good ends with exit code 1, for whoever started it to start it again.
+    """
     once = {command.name: command for command in (*stuck_commands.COMMANDS, *extra)}
     given = _parser(name, once.values()).parse_args(arguments)
     settings = load(settings_class)
@@ -61,6 +65,8 @@ def main(
             runner.run(run)
     except (NotThere, Refused, serving.NoPortError, FileNotFoundError) as reason:
         refuse(str(reason))
+    except StuckError as reason:
+        sys.exit(f"{reason}; start it again")
     except KeyboardInterrupt:
         sys.exit(130)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import structlog
 
+from remit_events.failures import StuckError
 from remit_service.clock import Clock, WallClock
 from remit_service.database import Database
 from remit_service.health import Health
@@ -134,6 +135,8 @@ async def _loop(task: Task, stop: asyncio.Event, clock: Clock, health: Health, s
         try:
             done = await task.run()
             pause = 0.0 if done else await _idle_for(task, clock)
+        except StuckError:
+            raise
         except Exception as error:
             pause = _after_failure(task, error, health, service)
             await _wait(pause, stop)
