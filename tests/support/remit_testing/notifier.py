@@ -233,6 +233,18 @@ class World:
         async with self.service.db.transaction() as session:
             await session.execute(text(statement), values)
 
+    async def suppress(self, channel: str, kind: str = "full") -> None:
+        """Closes that channel of all customers without telling anybody."""
+        await self.execute(
+            "INSERT INTO suppression (id, seller_id, channel, address_sha256, kind, reason, created_at) "
+            "SELECT gen_random_uuid(), seller_id, :channel, CASE :channel WHEN 'email' THEN email_sha256 "
+            "WHEN 'sms' THEN phone_sha256 ELSE letter_sha256 END, :kind, 'by-hand', CAST(:now AS timestamptz) "
+            "FROM customer",
+            channel=channel,
+            kind=kind,
+            now=self.clock.now(),
+        )
+
     async def statuses(self) -> dict[str, str]:
         """Per channel the status of the deliveries there are."""
         return {row.channel: row.status for row in await self.rows("SELECT channel, status FROM delivery ORDER BY id")}

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, Self
 from uuid import UUID
 
-from sqlalchemy import text
-
 from notifier_svc.claims import Claim, Job
 from notifier_svc.planning import Hand, Plan
 from remit_events.notifications import ReminderCancelled, ReminderFailed, ReminderSent, ReminderUnknown
 from remit_events.schedule import Item
-from remit_events.session import Session
 from remit_events.state import Channel, Stage
-
-# A touch has failed when no channel of it went, may have gone, or still may go.
-_FAILED = text("""
-SELECT touch.id FROM touch WHERE touch.id = ANY(CAST(:ids AS uuid[])) AND NOT EXISTS (
-    SELECT FROM delivery WHERE delivery.touch_id = touch.id
-    AND delivery.status IN ('pending', 'sending', 'sent', 'unknown'))
-""")
-
-
-async def failed_touches(session: Session, touch_ids: Collection[UUID]) -> set[UUID]:
-    """Those of the touches whose every channel has certainly failed."""
-    return set((await session.execute(_FAILED, {"ids": list(touch_ids)})).scalars())
 
 
 @dataclass(frozen=True, slots=True)

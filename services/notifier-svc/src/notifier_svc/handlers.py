@@ -11,12 +11,12 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
-from uuid6 import uuid7
 
 from notifier_svc import contacts
-from notifier_svc.contacts import Address, Closed, Note
+from notifier_svc.contacts import Closed, Note
+from notifier_svc.fallback import failed_touches
 from notifier_svc.hours import earliest_local_day, may_go_from
-from notifier_svc.storage import NewDelivery, NewTouch, store, take_waiting
+from notifier_svc.storage import TOO_OLD, NewDelivery, NewTouch, store, take_waiting
 from notifier_svc.touches import TRANSACTIONAL, Planned, planned
 from remit_events.bus import Received
 from remit_events.invoices import InvoiceIssued, PaymentReceived
@@ -24,7 +24,7 @@ from remit_events.notifications import ReminderFailed
 from remit_events.outbox import emit
 from remit_events.schedule import PaymentDue
 from remit_events.session import Session
-from remit_events.state import Channel, CustomerState, SellerState
+from remit_events.state import Channel, CustomerState, SellerState, Stage
 from remit_service.clock import Clock
 from remit_service.sellers import apply_seller_events
 from remit_service.tables import seller
@@ -66,10 +66,12 @@ class Handler:
         closed = await contacts.closed_addresses(session, customers.values())
         context = Context(customers, sellers, closed, now)
         new = [made for touch in touches if (made := prepared(touch, context))]
+        told = [failure(touch) for touch in new if touch.nobody and touch.planned.stage is not Stage.THANKS]
         for once in rounds(new):
-            await store(session, once, now)
-        unreachable = [failure(touch) for touch in new if touch.nobody and touch.planned.stage not in TRANSACTIONAL]
-        await emit(session, unreachable, now=now)
+            there = await store(session, once, now)
+            failed = await failed_touches(session, there, now) if there else set()
+            told += [failure(touch) for touch in once if touch.planned.id in failed]
+        await emit(session, told, now=now)
         session.after_commit.append(self._nudge)
 
 
@@ -101,12 +103,13 @@ def prepared(touch: Planned, context: Context) -> NewTouch | None:
     if customer is None:
         return NewTouch(touch, (), (), waiting=True)
     if _too_old(touch, customer):
-        return NewTouch(touch, (), (Note(touch.channels[0], "too-old"),), waiting=False) if touch.stored else None
+        return NewTouch(touch, (), (Note(touch.channels[0], TOO_OLD),), waiting=False) if touch.stored else None
     addresses, notes = contacts.reach(touch.channels, touch.stage, customer, context.closed, touch.seller_id)
     if touch.first_reachable:
         addresses, notes = addresses[:1], ([] if addresses else notes)
     starts = _starts(touch, customer, context.now)
-    deliveries = tuple(_delivery(touch, address, context.sellers.get(touch.seller_id), starts) for address in addresses)
+    by = context.sellers.get(touch.seller_id)
+    deliveries = tuple(NewDelivery.to(address, touch.id, by, starts) for address in addresses)
     return NewTouch(touch, deliveries, tuple(notes), waiting=False)
 
 
@@ -123,15 +126,11 @@ def _starts(touch: Planned, customer: CustomerState, now: datetime) -> datetime:
     return may_go_from(customer, now) if touch.stage in TRANSACTIONAL else now
 
 
-def _delivery(touch: Planned, address: Address, by: SellerState | None, starts: datetime) -> NewDelivery:
-    identity = uuid7()
-    domain = by.sender_email.rpartition("@")[2] if by and by.sender_email else "remit.invalid"
-    return NewDelivery(identity, touch.id, address, f"{identity.hex}@{domain}", starts)
-
-
 def failure(touch: NewTouch) -> ReminderFailed:
-    """No channel of a follow-up reaches the customer."""
+    """No channel of it reaches the customer, or those that do were tried and failed."""
     planned = touch.planned
+    reasons = [f"{one.address.channel}: tried before" for one in touch.deliveries]
+    reasons += [f"{note.channel}: {note.why}" for note in touch.notes]
     return ReminderFailed(
         seller_id=planned.seller_id,
         customer_id=planned.customer_id,
@@ -143,6 +142,6 @@ def failure(touch: NewTouch) -> ReminderFailed:
         recipient_sha256="",
         items=planned.body.items,
         reason_class=NO_CHANNEL,
-        reason="; ".join(f"{note.channel}: {note.why}" for note in touch.notes) or "no channel was asked for",
+        reason="; ".join(reasons) or "no channel was asked for",
         touch_failed=True,
     )

@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from notifier_svc import events
 from notifier_svc.events import Ref
+from notifier_svc.fallback import failed_touches
 from notifier_svc.gate import FOLLOW_UP
 from notifier_svc.hours import local_day
 from notifier_svc.suppressions import Closing, close_addresses
@@ -140,7 +141,7 @@ async def failed(
     """It certainly did not arrive, though it may have been accepted before; `closes` ends the address."""
     values = {"id": one.id, "error_class": reason_class, "error": reason, "note": note or None, "now": now}
     await session.execute(_FAILED, values)
-    lost = await events.failed_touches(session, [one.ref.touch_id])
+    lost = await failed_touches(session, [one.ref.touch_id], now)
     told: list[Event] = [events.failed(one.ref, reason_class, reason, touch_failed=one.ref.touch_id in lost)]
     if closes:
         ref = one.ref

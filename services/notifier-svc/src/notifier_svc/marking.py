@@ -13,10 +13,10 @@ from uuid import UUID
 
 from pydantic_core import to_json
 from sqlalchemy import text
-from uuid6 import uuid7
 
 from notifier_svc import events
 from notifier_svc.claims import Job
+from notifier_svc.fallback import failed_touches
 from notifier_svc.links import remember
 from notifier_svc.planning import Hand, Plan
 from notifier_svc.storage import NewDelivery, add_deliveries
@@ -73,7 +73,7 @@ async def mark(session: Session, token: UUID, plans: Sequence[Plan], worker: int
     ours = await _marked(session, token, plans, worker, now)
     hands = [hand for plan in ours for hand in plan.hands]
     await remember(session, hands, now)
-    await emit(session, await _told(session, ours), now=now)
+    await emit(session, await _told(session, ours, now), now=now)
     return hands
 
 
@@ -141,9 +141,9 @@ def _content_row(plan: Plan) -> dict[str, Any] | None:
 
 
 async def _reroute(session: Session, plans: Sequence[Plan], now: datetime) -> None:
-    """Letters in place of e-mails to those who unsubscribed; they go with the next batch."""
+    """Letters in place of e-mails to who unsubscribed, and addresses that changed; they go with the next batch."""
     new = [
-        (plan.claim, NewDelivery(identity := uuid7(), plan.claim.id, address, f"{identity.hex}@remit.invalid", now))
+        (plan.claim, NewDelivery.to(address, plan.claim.id, plan.claim.seller, now))
         for plan in plans
         for address in plan.rerouted
     ]
@@ -151,12 +151,12 @@ async def _reroute(session: Session, plans: Sequence[Plan], now: datetime) -> No
         await add_deliveries(session, [(claim.seller.id, claim.customer.id, one) for claim, one in new], now)
 
 
-async def _told(session: Session, plans: Sequence[Plan]) -> list[Event]:
+async def _told(session: Session, plans: Sequence[Plan], now: datetime) -> list[Event]:
     """What others must know of these decisions: cancelled touches, dropped items, channels that failed."""
     told: list[Event] = [cancelled for plan in plans if (cancelled := events.cancellation(plan))]
     failed = [(plan, job, why) for plan in plans for job, why in plan.failed]
     if failed:
-        lost = await events.failed_touches(session, {plan.claim.id for plan, _, _ in failed})
+        lost = await failed_touches(session, {plan.claim.id for plan, _, _ in failed}, now)
         told += [
             events.failed(events.Ref.of(plan.claim, job, _items(plan)), why, why, touch_failed=plan.claim.id in lost)
             for plan, job, why in failed

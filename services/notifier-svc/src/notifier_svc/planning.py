@@ -138,11 +138,7 @@ class Planner:
     def _way(self, plan: Plan, job: Job, now: datetime, taken: Counter[str]) -> Way | None:
         """The way one delivery takes; None when it takes none, which the plan then says."""
         claim = plan.claim
-        if job.closed:
-            plan.failed.append((job, "suppressed" if job.closed == "full" else "unsubscribed"))
-            letter = address_of(claim.customer, Channel.LETTER)
-            if job.closed == "courtesy" and claim.stage in REQUIRED_NOTICES and letter:
-                plan.rerouted.append(letter)
+        if _ended(plan, job):
             return None
         way = self._ways.way(job.channel, job.recipient, claim.seller, claim.live)
         if isinstance(way, Never):
@@ -176,6 +172,25 @@ class Planner:
             plan.failed += [(job, "not-renderable") for job, _ in ways]
             return
         plan.hands = [Hand(job, plan.claim, way, plan.verdict, rendered, check, reminders, links) for job, way in ways]
+
+
+def _ended(plan: Plan, job: Job) -> bool:
+    """Whether that address may not be used any more, which the plan then says, with the address to use instead."""
+    claim = plan.claim
+    address = address_of(claim.customer, job.channel)
+    letter = address_of(claim.customer, Channel.LETTER)
+    if job.closed:
+        why = "suppressed" if job.closed == "full" else "unsubscribed"
+        instead = letter if job.closed == "courtesy" and claim.stage in REQUIRED_NOTICES else None
+    elif job.channel is Channel.SMS and not claim.customer.sms_consent:
+        why, instead = "no-consent", None
+    elif address is None or address.sha256 != job.recipient_sha256:
+        why, instead = "address-changed", address
+    else:
+        return False
+    plan.failed.append((job, why))
+    plan.rerouted += [instead] if instead else []
+    return True
 
 
 def _early(claim: Claim, now: datetime) -> Plan | None:

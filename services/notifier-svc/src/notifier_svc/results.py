@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from notifier_svc import events
 from notifier_svc.events import Ref
+from notifier_svc.fallback import failed_touches
 from notifier_svc.hours import local_day
 from notifier_svc.planning import Hand
 from notifier_svc.providers import Outcome, Result
@@ -91,8 +92,11 @@ async def record(session: Session, done: Sequence[Done], now: datetime) -> Recor
     told = [one for one in done if one.hand.job.id in stored]
     closing = [closing for one in told if (closing := _closing(one))]
     closed = await close_addresses(session, closing, now) if closing else []
-    await emit(session, [*await _events(session, told), *closed], now=now)
+    refused = {one.hand.claim.id for one in told if one.outcome.result is Result.REFUSED}
+    lost = await failed_touches(session, refused, now) if refused else set()
+    await emit(session, [*_events(told, lost), *closed], now=now)
     retries = [row["next_attempt_at"] for row in rows if row["next_attempt_at"]]
+    retries += [now for one in told if one.hand.claim.stage is Stage.INVOICE and one.hand.claim.id in refused - lost]
     # The statement saw the touches as they were before it put these retries there.
     return Recorded(
         sum(at <= now for at in retries), min([*retries, *([found.due] if found.due else [])], default=None)
@@ -137,9 +141,7 @@ def reminded(hand: Hand, today: date) -> list[UUID]:
     return [invoice.id for invoice in kept if invoice.due_date and invoice.due_date < today]
 
 
-async def _events(session: Session, told: Sequence[Done]) -> list[Event]:
-    refused = {one.hand.claim.id for one in told if one.outcome.result is Result.REFUSED}
-    lost = await events.failed_touches(session, refused) if refused else set()
+def _events(told: Sequence[Done], lost: Collection[UUID]) -> list[Event]:
     return [event for one in told if (event := _event(one, one.hand.claim.id in lost))]
 
 

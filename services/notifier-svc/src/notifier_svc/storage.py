@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from pydantic_core import to_json
 from sqlalchemy import text
+from uuid6 import uuid7
 
 from notifier_svc.contacts import Address, Note
 from notifier_svc.touches import Planned, TouchBody
 from remit_events.session import Session
-from remit_events.state import Channel, Stage, Tone
+from remit_events.state import Channel, SellerState, Stage, Tone
+
+TOO_OLD = "too-old"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,12 @@ class NewDelivery:
     address: Address
     message_id: str
     starts: datetime
+
+    @classmethod
+    def to(cls, address: Address, touch_id: UUID, by: SellerState | None, starts: datetime) -> Self:
+        identity = uuid7()
+        domain = by.sender_email.rpartition("@")[2] if by and by.sender_email else "remit.invalid"
+        return cls(identity, touch_id, address, f"{identity.hex}@{domain}", starts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +48,9 @@ class NewTouch:
 
     @property
     def nobody(self) -> bool:
-        return not self.deliveries and not self.waiting
+        """Whether it should reach somebody and cannot."""
+        old = any(note.why == TOO_OLD for note in self.notes)
+        return not self.deliveries and not self.waiting and not old
 
 
 # A touch may come again with other channels, after those before have failed, or from the waiting room.
@@ -66,6 +77,7 @@ FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS given (
     id uuid, touch_id uuid, seller_id uuid, customer_id uuid, channel text, recipient text, recipient_sha256 text,
     message_id text, starts timestamptz)
 ON CONFLICT ON CONSTRAINT delivery_once DO NOTHING
+RETURNING touch_id
 """)
 
 _NEXT_AT = text("""
@@ -86,24 +98,28 @@ WHERE delivery.touch_id = released.id AND delivery.status = 'pending'
 _WAITING = text("SELECT * FROM touch WHERE waiting AND customer_id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
 
 
-async def store(session: Session, touches: Sequence[NewTouch], now: datetime) -> None:
-    """Inserts what is new, each touch at most once; a (touch, channel, recipient) already there stays as it is."""
+async def store(session: Session, touches: Sequence[NewTouch], now: datetime) -> set[UUID]:
+    """Inserts what is new, each touch at most once; a (touch, channel, recipient) already there stays as it is.
+
+    Gives the touches of which all that was asked for is there already.
+    """
     if not touches:
-        return
+        return set()
     rows = [_touch_row(touch) for touch in touches]
     stored = (await session.execute(_TOUCHES, {"rows": to_json(rows).decode(), "now": now})).all()
     new = [(touch.planned.seller_id, touch.planned.customer_id, one) for touch in touches for one in touch.deliveries]
-    if new:
-        await add_deliveries(session, new, now)
+    added = await add_deliveries(session, new, now) if new else set()
     known = [row.id for row in stored if not row.fresh]
     if known:
         await session.execute(_NEXT_AT, {"ids": known})
+    return {one.touch_id for _, _, one in new} - added
 
 
-async def add_deliveries(session: Session, new: Sequence[tuple[UUID, UUID, NewDelivery]], now: datetime) -> None:
-    """Each with its seller and customer."""
+async def add_deliveries(session: Session, new: Sequence[tuple[UUID, UUID, NewDelivery]], now: datetime) -> set[UUID]:
+    """Each with its seller and customer; gives the touches that got one which was not there yet."""
     rows = [_delivery_row(*one) for one in new]
-    await session.execute(_DELIVERIES, {"rows": to_json(rows).decode(), "now": now})
+    added = await session.fetch(_DELIVERIES, {"rows": to_json(rows).decode(), "now": now})
+    return {row.touch_id for row in added}
 
 
 def _touch_row(touch: NewTouch) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from sqlalchemy import Select, and_, select
 
 from notifier_svc import tables as t
 from notifier_svc.api.wiring import example
+from notifier_svc.rendering import PaymentInfo
 from notifier_svc.touches import TouchBody
-from remit_events.schedule import Item
+from remit_events.schedule import Demand, Item
 
 ID = "0199a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b"
 _ITEMS = TypeAdapter(tuple[Item, ...])
@@ -50,7 +51,10 @@ class NoteOut(BaseModel):
 
 
 class DeliveryOut(BaseModel):
-    """A touch on one channel to one address. `held_by` says what a pending one waits for."""
+    """A touch on one channel to one address. `held_by` says what a pending one waits for.
+
+    With `next_attempt_at` as the moment, and its channel, it is what `POST /v1/templates/preview` takes.
+    """
 
     model_config = example(
         id=ID,
@@ -67,6 +71,7 @@ class DeliveryOut(BaseModel):
         customer_name="Muster & Söhne",
         recipient="ap@muster.example",
         items=[{"invoice_id": ID, "number": "R-1042", "amount_minor": 11900, "currency": "EUR", "step": "second"}],
+        template="second",
         notes=[],
         provider="smtp",
         provider_id="Ok: queued as 4Xy",
@@ -83,6 +88,9 @@ class DeliveryOut(BaseModel):
     tone: str | None
     language: str | None
     subject: str | None
+    template: str
+    demand: Demand | None
+    payment: PaymentInfo | None
     customer_id: UUID
     customer_external_id: str
     customer_name: str
@@ -111,8 +119,10 @@ class DeliveryOut(BaseModel):
     def of(cls, row: Any) -> Self:
         given = dict(row._mapping)
         said = given.pop("said")
-        items = _ITEMS.validate_python(said) if said is not None else TouchBody.model_validate(given["body"]).items
+        body = TouchBody.model_validate(given["body"])
+        items = _ITEMS.validate_python(said) if said is not None else body.items
         given["message_id"] = f"<{given['message_id']}>"
+        given |= {"template": body.template, "demand": body.demand, "payment": body.payment}
         fields = {name: value for name, value in given.items() if name in cls.model_fields}
         return cls(**fields | {"items": [ItemOut.of(item) for item in items]})
 
