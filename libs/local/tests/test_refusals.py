@@ -10,6 +10,8 @@ import pytest
 from remit_testing.terminal import Terminal
 from remit_testing.unprivileged import remit
 
+from remit_local.home import Home
+
 LEDGER = """customer_id,customer_name,email,phone,profile,country,timezone,language,invoice_number,issue_date,due_date,\
 amount,currency
 C1,Acme,,,,DE,,,R1,2026-01-05,2026-02-04,97.60,EUR
@@ -141,6 +143,22 @@ def test_what_the_environment_asks_for_and_is_not_there(
     assert said in refused(terminal.remit("run", "--no-sample", *options))
     assert not (place / ".remit" / "installation.json").exists(), "the next start may still choose the sample"
     assert (place / ".remit").exists() == (FIRST_PORT in options)
+
+
+@pytest.mark.parametrize(
+    ("note", "kept", "said"),
+    [
+        ("installation", {"sample": True}, "holds the shipped sample: give your own invoices another folder"),
+        ("ledger", {"file": "/home/ada/open.csv"}, "follows /home/ada/open.csv: to take over a later export"),
+    ],
+)
+def test_one_ledger_to_a_folder(place: Path, note: str, kept: dict[str, object], said: str) -> None:
+    home = Home(place / "data").make()
+    home.remember(note, kept)
+    found = refused(Terminal(place).remit("--data", home.folder, *RUN, "--invoices", "ledger.csv"))
+    assert said in found
+    assert "--data or REMIT_DATA" in found
+    assert not home.postgres.exists()
 
 
 @pytest.mark.skipif("not os.path.exists('/dev/full')", reason="no device that is always full")

@@ -203,6 +203,17 @@ def test_why_plan_pay_and_hold(remit: Remit, tmp_path: Path) -> None:
     assert remit("why", "nobody").exit_code == 2
 
 
+def test_plan_shows_what_was_decided_and_waits(remit: Remit, tmp_path: Path) -> None:
+    """Switched off, the invoice itself waits in notifier-svc; the scheduler knows nothing of it."""
+    assert remit("automation", "off").exit_code == 0
+    issued = row("E1", customer_id="C8", timezone="UTC", issue_date=TODAY.isoformat(), due_date="2099-01-04")
+    assert remit("import", ledger(tmp_path / "new.csv", [issued])).exit_code == 0
+    planned = wait_for(lambda: remit("plan", "E1", "--render", tmp_path / "out"), "(waits:")
+    assert re.search(r"Acme GmbH +email +invoice", planned.stdout)
+    assert any("E1" in file.read_text(encoding="utf-8") for file in (tmp_path / "out").glob("*.txt"))
+    assert remit("automation", "on").exit_code == 0
+
+
 def wait_for(call: Callable[[], Result], text: str) -> Result:
     """Events travel: asks again for a few seconds."""
     for _ in range(50):
@@ -249,3 +260,22 @@ def test_the_key_is_closed_to_others_and_the_urls_are_noted(running: str, data: 
     assert sorted(urls) == ["escalation-svc", "invoice-svc", "notifier-svc", "scheduler-svc"]
     assert all(f"{url}/docs" in running for url in urls.values())
     assert "Nothing has been sent yet." in running
+
+
+def test_ones_own_ledger_has_the_folder_for_itself(data: Path, tmp_path: Path) -> None:
+    own = data.parent / "own"
+    path = ledger(tmp_path / "mine.csv", [row("O1"), row("O2", open_amount="0"), row("O3", disputed="yes")])
+    process = start(own, "--invoices", str(path))
+    try:
+        said = until_ready(process)
+        assert re.search(r"created +3", said), said
+        assert "Rows with open_amount 0 and no paid_date: 1." in said
+        stopped(process)
+    finally:
+        process.kill()
+        process.wait()
+    assert json.loads((own / "ledger.json").read_text()) == {"file": str(path)}
+    other = start(own, "--invoices", str(ledger(tmp_path / "theirs.csv", [row("O1")])))
+    said, _ = other.communicate(timeout=60)
+    assert other.returncode == 2
+    assert f"{own} follows {path}" in said

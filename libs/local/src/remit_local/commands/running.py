@@ -32,6 +32,8 @@ from remit_local.ledger import Ledger
 if TYPE_CHECKING:
     from remit_local.live import Bound
 
+LEDGER = "ledger"
+
 
 @app.command("run")
 def run_all(
@@ -63,6 +65,8 @@ def run_all(
     folder = data_folder(given(ctx).data, default=OWN_LEDGER if invoices else data_folder(None))
     addresses, home = Addresses.from_environment(host, port), Home(folder)
     with _claimed(home, addresses) as bound:
+        if ledger is not None:
+            _need_for_itself(home, ledger)
         _run(home, bound, ledger, addresses=addresses, sample=sample and ledger is None, processes=processes)
     say("Stopped.")
 
@@ -80,6 +84,22 @@ def _claimed(home: Home, addresses: Addresses) -> Iterator[Bound]:
         if fresh:
             claims.enter_context(home.make().locked())
         yield bound
+
+
+def _need_for_itself(home: Home, ledger: Ledger) -> None:
+    """Raises RefusedError where the folder follows other invoices: theirs and these would be mixed for good."""
+    from remit_local.running import KIND
+
+    if (home.note(KIND) or {}).get("sample"):
+        raise RefusedError(
+            f"{home.folder} holds the shipped sample: give your own invoices another folder with --data or REMIT_DATA"
+        )
+    followed = home.note(LEDGER)
+    if followed and followed["file"] != str(ledger.path.resolve()):
+        raise RefusedError(
+            f"{home.folder} follows {followed['file']}: to take over a later export of it start without --invoices and "
+            f"`remit import` it; give another ledger a folder of its own with --data or REMIT_DATA"
+        )
 
 
 def _run(home: Home, bound: Bound, ledger: Ledger | None, **plan: Any) -> None:
@@ -102,6 +122,7 @@ def _loader(home: Home, ledger: Ledger | None, first: Callable[[], None]) -> Cal
         if ledger is None:
             return
         try:
+            home.remember(LEDGER, {"file": str(ledger.path.resolve())})
             with Remit.of(home.folder) as remit:
                 tell(ledger, imported(remit, ledger, dry_run=False), dry_run=False)
         except RefusedError as error:  # what is up stays up
