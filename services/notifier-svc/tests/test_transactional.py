@@ -163,6 +163,28 @@ async def test_a_full_payment_is_thanked_for_once(world: World) -> None:
     assert len(world.files()) == 1
 
 
+async def test_a_thank_you_says_where_the_rest_of_the_payment_went(world: World) -> None:
+    customer = await world.customer()
+    settled, partly = paid(world, customer), world.invoice(customer, status="partly_paid", balance_minor=100)
+    event = payment(world, customer, settled, partly, amount_minor=25_800, credit_minor=2_000)
+    await world.publish(event)
+    assert await stages(world) == ["thanks"]
+    [sent] = await world.told(ReminderSent)
+    assert [item.invoice.id for item in sent.items] == [settled.id]
+    said = world.files("*.eml")[0].read_text()
+    assert partly.number in said
+    [row] = await world.rows("SELECT text FROM content")
+    text = " ".join(row.text.split())
+    assert (
+        f"payment of €258.00, which we received on 2 March 2026. Of this, €119.00 went to invoice {settled.number}."
+        in text
+    )
+    assert (
+        f"€119.00 went to invoice {partly.number}, which is not paid in full yet. €20.00 is kept on your account"
+        in text
+    )
+
+
 async def test_what_is_paid_in_part_or_long_ago_is_not_thanked_for(world: World) -> None:
     customer = await world.customer()
     partly = world.invoice(customer, status="partly_paid", balance_minor=100)

@@ -119,14 +119,20 @@ def _invoice(event: InvoiceIssued, now: datetime, traceparent: str | None) -> Pl
 
 
 def _thanks(event: PaymentReceived, at: datetime, now: datetime, traceparent: str | None) -> Planned | None:
-    items = tuple(
-        _item(allocation.invoice, "thanks", allocation.amount_minor)
-        for allocation in event.allocations
-        if allocation.invoice.status == "paid" and allocation.amount_minor > 0
-    )
+    put = [allocation for allocation in event.allocations if allocation.amount_minor > 0]
+    items = tuple(_item(one.invoice, "thanks", one.amount_minor) for one in put if one.invoice.status == "paid")
     if not items:
         return None
-    payment = PaymentInfo(event.reference, event.received_on, event.amount_minor, event.currency)
+    elsewhere = [one for one in put if one.invoice.status != "paid"]
+    payment = PaymentInfo(
+        event.reference,
+        event.received_on,
+        event.amount_minor,
+        event.currency,
+        elsewhere_minor=sum(one.amount_minor for one in elsewhere),
+        elsewhere=tuple(one.invoice.number for one in elsewhere),
+        credit_minor=event.credit_minor,
+    )
     return Planned(
         id=thanks_touch_id(event.payment_id),
         seller_id=event.seller_id,

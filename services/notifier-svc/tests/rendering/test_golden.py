@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import os
+from datetime import date
 from pathlib import Path
 
 import pytest
 
-from notifier_svc.rendering import render
+from notifier_svc.rendering import PaymentInfo, render
 from remit_events.state import Channel
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -61,6 +62,14 @@ def test_reads_as_it_was_read(message, item, name):
     customer = {"name": "Claire Martin"} | who
     out = render(message(stage, tone, items, language=language, customer=customer), channels=[Channel.SMS])
     compare(f"{name}.txt", f"Subject: {out.subject}\n\n{out.text}\n==== SMS\n{out.sms}\n")
+
+
+@pytest.mark.parametrize("language", ["en", "de", "fr"])
+def test_a_payment_for_more_than_the_paid_invoice_reads_as_it_was_read(message, item, language):
+    payment = PaymentInfo("TX-77", date(2026, 4, 6), 500_000, "EUR", 330_000, ("1002", "A-7"), 50_000)
+    made = message("thanks", None, [item("1001", 3, 0, paid=120_000)], language=language, payment=payment)
+    out = render(made, channels=[Channel.SMS])
+    compare(f"{language}-thanks-split.txt", f"Subject: {out.subject}\n\n{out.text}\n==== SMS\n{out.sms}\n")
 
 
 def test_the_html_is_as_it_was_seen(message, item):

@@ -105,6 +105,10 @@ def _facts(stage: Stage, view: View, words: Language) -> tuple[Row, ...]:
         rows.append(Row(say("reminders_sent"), str(claim.reminders)))
     if stage is Stage.THANKS and (received := view.received):
         rows.append(Row(say("received_amount"), received.amount, strong=True))
+        if received.elsewhere:
+            rows.append(Row(say("received_elsewhere"), received.elsewhere))
+        if received.credit:
+            rows.append(Row(say("received_credit"), received.credit))
         rows.append(Row(say("received_on"), received.on))
         if received.reference:
             rows.append(Row(say("received_reference"), received.reference))

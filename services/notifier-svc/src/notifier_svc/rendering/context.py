@@ -11,12 +11,18 @@ from remit_events.state import CustomerState, SellerState, Stage, Tone
 
 @dataclass(frozen=True, slots=True)
 class PaymentInfo:
-    """The payment a thank-you is for: minor units of `currency`; `received_on` in the customer's zone."""
+    """The payment a thank-you is for: minor units of `currency`; `received_on` in the customer's zone.
+
+    Of it `elsewhere_minor` went to invoices that stay open (`elsewhere`, their numbers), `credit_minor` to no invoice.
+    """
 
     reference: str
     received_on: date
     amount_minor: int
     currency: str
+    elsewhere_minor: int = 0
+    elsewhere: tuple[str, ...] = ()
+    credit_minor: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ def write(message: MessageContext, view: View, heading: str, choice: Choice) -> 
 def _main(message: MessageContext, view: View, heading: str, choice: Choice, name_limit: int) -> str:
     say, seller = choice.language.say, clean.line(message.seller.name, name_limit)
     if message.stage is Stage.THANKS:
-        amount = view.received.amount if view.received else view.amounts
+        amount = (view.received.these or view.received.amount) if view.received else view.amounts
         return say("sms_thanks", seller=seller, amount=amount, invoices=view.invoices)
     values = {"seller": seller, "heading": heading, "invoices": view.invoices_start, "amounts": view.amounts}
     values["when"] = f", {view.when}" if view.when else ""

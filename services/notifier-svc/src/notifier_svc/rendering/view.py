@@ -53,11 +53,20 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """The payment a thank-you is for."""
+    """The payment a thank-you is for.
+
+    Where not all of it went to the message's invoices, `these` is what did; `elsewhere` went to `others`, which stay
+    open, and `credit` to none.
+    """
 
     amount: str
     on: str
     reference: str
+    these: str | None
+    elsewhere: str | None
+    others: str
+    others_single: bool
+    credit: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +123,7 @@ def build(message: MessageContext, choice: Choice) -> View:
         company=message.customer.profile != "individual",
         coming=coming,
         coming_after=_after(coming, choice.language) if coming else "",
-        mentioned=_named(message.items, choice.language),
+        mentioned=_named([item.invoice.number for item in message.items], choice.language),
         partial=any(_disputed(item, message.stage) for item in message.items),
         settled=all(item.invoice.balance_minor == 0 for item in message.items),
         lines=tuple(_line(item, message.stage, choice) for item in (*asked, *rest)),
@@ -125,14 +134,15 @@ def build(message: MessageContext, choice: Choice) -> View:
 
 def _part(items: Sequence[Item], stage: Stage, choice: Choice) -> dict[str, Any]:
     """The phrases about `items`, by the names of Part's fields."""
-    language, numbers = choice.language, _numbers(items, choice.language)
+    language, given = choice.language, [item.invoice.number for item in items]
+    numbers = _numbers(given, language)
     reference = min(items, key=lambda item: item.invoice.due_date or date.max)
     totals = tuple(choice.formats.money(minor, currency) for currency, minor in _totals(items, stage).items())
     return {
         "n": len(items),
         "single": len(items) == 1,
         "count": language.plural("count", len(items)),
-        "invoices": _named(items, language),
+        "invoices": language.plural("invoices", len(items), numbers=numbers),
         "invoices_start": language.plural("invoices_start", len(items), numbers=numbers),
         "numbers": numbers,
         "amounts": language.listed(totals),
@@ -190,12 +200,12 @@ def _after(coming: Part, language: Language) -> str:
     return language.say("coming_after", invoices=coming.invoices, amounts=coming.amounts, when=coming.when)
 
 
-def _named(items: Sequence[Item], language: Language) -> str:
-    return language.plural("invoices", len(items), numbers=_numbers(items, language))
+def _named(numbers: Sequence[str], language: Language) -> str:
+    return language.plural("invoices", len(numbers), numbers=_numbers(numbers, language))
 
 
-def _numbers(items: Sequence[Item], language: Language) -> str:
-    numbers = [clean.fenced(clean.line(item.invoice.number, 32)) for item in items]
+def _numbers(given: Sequence[str], language: Language) -> str:
+    numbers = [clean.fenced(clean.line(number, 32)) for number in given]
     if len(numbers) <= _NAMED_IN_FULL:
         return language.listed(numbers)
     return language.plural("more", len(numbers) - 2, numbers=", ".join(numbers[:2]))
@@ -274,8 +284,18 @@ def _claim(message: MessageContext, choice: Choice) -> Claim | None:
 
 
 def _received(payment: PaymentInfo, choice: Choice) -> Received:
+    rest = payment.elsewhere_minor + payment.credit_minor
+
+    def money(minor: int) -> str:
+        return choice.formats.money(minor, payment.currency)
+
     return Received(
-        amount=choice.formats.money(payment.amount_minor, payment.currency),
+        amount=money(payment.amount_minor),
         on=choice.formats.long(payment.received_on),
         reference=clean.line(payment.reference, 140),
+        these=money(payment.amount_minor - rest) if rest else None,
+        elsewhere=money(payment.elsewhere_minor) if payment.elsewhere_minor else None,
+        others=_named(payment.elsewhere, choice.language),
+        others_single=len(payment.elsewhere) == 1,
+        credit=money(payment.credit_minor) if payment.credit_minor else None,
     )
