@@ -46,6 +46,8 @@ class Database:
                     "statement_timeout": str(round(statement_timeout * 1000)),
                     "idle_in_transaction_session_timeout": "60000",
                     "timezone": "UTC",
+                    # Values come as arrays, whose plans do not hang on what is in them: planned once per connection.
+                    "plan_cache_mode": "force_generic_plan",
                 },
             },
         )
