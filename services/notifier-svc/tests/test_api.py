@@ -222,6 +222,17 @@ async def test_another_service_may_ask_for_a_preview_of_a_demand(world: World, c
     assert "16" in answer.json()["text"]
 
 
+async def test_what_waits_is_what_a_preview_takes(world: World, client: SellerClient) -> None:
+    world.peers.invoice_svc_down = True
+    await sent(world, stage=Stage.DEMAND, step="formal-demand", demand=demand_terms())
+    [waits] = (await client.get("/v1/deliveries", params={"status": "pending"})).json()["data"]
+    world.peers.invoice_svc_down = False
+    body = waits | {"at": waits["next_attempt_at"], "channels": [waits["channel"]]}
+    answer = await client.post("/v1/templates/preview", json=body)
+    assert answer.status_code == 200, answer.text
+    assert waits["items"][0]["number"] in answer.json()["text"]
+
+
 async def test_a_preview_of_what_is_not_there_is_refused(world: World, client: SellerClient) -> None:
     body = await planned(world)
     unknown_customer = body | {"customer_id": str(uuid7())}

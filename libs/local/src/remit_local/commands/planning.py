@@ -16,6 +16,15 @@ from remit_local.console import row, say, show, table
 from remit_local.errors import RefusedError
 from remit_local.folders import must_be_writable
 
+# What a message that was decided waits for, in plain words.
+HELD_BY = {
+    "live-off": "sending for real is off",
+    "automation-off": "automation is off",
+    "hours": "it is too early or too late there",
+    "rate": "others go first",
+    "provider-down": "the provider does not answer",
+}
+
 
 @app.command()
 def plan(
@@ -36,6 +45,7 @@ def plan(
         number = remit.need_invoice(invoice)["number"] if invoice else None
         until = (datetime.now(UTC) + timedelta(days=days)).isoformat()
         messages, skipped = _planned(remit, until)
+        messages = in_time([*_decided(remit), *messages])
         if number:
             messages = [m for m in messages if number in (item["number"] for item in m["items"])]
             skipped = [s for s in skipped if s["invoice_number"] == number]
@@ -76,7 +86,16 @@ def _planned(remit: Remit, until: str) -> tuple[list[dict[str, Any]], list[dict[
     for page in _pages(remit, until):
         messages += page["data"]
         skipped += page["skipped"]
-    return in_time(messages), in_time(skipped)
+    return messages, in_time(skipped)
+
+
+def _decided(remit: Remit) -> list[dict[str, Any]]:
+    """What was decided already, invoices and thank-yous among it, and waits for its moment: one per message."""
+    found: dict[str, dict[str, Any]] = {}
+    for one in remit.pages("notifier-svc", "/v1/deliveries", status="pending"):
+        at = one["next_attempt_at"] or one["created_at"]
+        found.setdefault(one["touch_id"], one | {"at": at, "channels": []})["channels"].append(one["channel"])
+    return list(found.values())
 
 
 def in_time(planned: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -103,6 +122,7 @@ def _tell_messages(messages: list[dict[str, Any]], days: int) -> None:
         about = ", ".join(f"{item['number']} {money(item['amount_minor'], item['currency'])}" for item in one["items"])
         at = f"{datetime.fromisoformat(one['at']):%a %Y-%m-%d %H:%M}"
         channels = ", ".join(one["channels"])
+        about += f" (waits: {HELD_BY.get(one['held_by'], one['held_by'])})" if one.get("held_by") else ""
         row(rows, at, one["customer_name"], channels, one["stage"], one["step"], one["tone"], about)
     show(rows)
 
