@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import yaml
 from remit_testing.deployables import ALL, ROOT, Deployable
+
+from remit_events.catalogue import TOPICS
 
 IN_TEXT = re.compile(r"\$\{([A-Z_]+):-([^}]*)\}")
 EVERY = re.compile(r"\$\{?[A-Za-z_]+[^}]*\}?")
@@ -125,6 +128,15 @@ def test_containers_have_no_more_rights_than_they_need(compose: Any, service: De
         assert container["read_only"] is True
         assert container["cap_drop"] == ["ALL"]
         assert container["security_opt"] == ["no-new-privileges:true"]
+
+
+def test_both_brokers_remember_groups_longer_than_they_keep_records(compose: Any) -> None:
+    properties = (ROOT / "deploy/kafka/server.properties").read_text("utf-8")
+    found = re.search(r"^offsets\.retention\.minutes=(\d+)$", properties, re.MULTILINE)
+    assert found
+    here = compose["services"]["kafka"]["environment"]["KAFKA_OFFSETS_RETENTION_MINUTES"]
+    kept = max(topic.retention for topic in TOPICS)
+    assert all(timedelta(minutes=int(minutes)) > kept for minutes in (found[1], here))
 
 
 def test_databases_and_roles_are_those_the_services_use() -> None:

@@ -258,3 +258,28 @@ async def test_order_per_key_with_three_relays_that_are_killed(
     delivered = first_numbers(await read_all(bus, TOPIC))
     assert sum(map(len, delivered.values())) == 750
     assert all(numbers == sorted(numbers) for numbers in delivered.values())
+
+
+async def test_relays_share_the_shards_and_take_over(
+    database: DeliveryDatabase, bus: FaultyBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("remit_events.relay.LOCK_SECONDS", 0.0)
+    relays = [Relay(database, bus, "/notifier-svc", SettableClock()) for _ in range(3)]
+
+    async def shares(*running: Relay) -> list[int]:
+        for _ in range(3):
+            for relay in running:
+                await database.emit(event(uuid4(), 0))
+                await relay.run()
+        return sorted(len(relay._held) for relay in running)
+
+    assert await shares(relays[0]) == [8]
+    assert await shares(*relays[:2]) == [4, 4]
+    assert await shares(*relays) == [2, 3, 3]
+    assert sorted(shard for relay in relays for shard in relay._held) == list(range(8))
+    await relays[0].close()
+    assert await shares(*relays[1:]) == [4, 4]
+    await relays[1].close()
+    assert await shares(relays[2]) == [8]
+    await relays[2].close()
+    assert await database.rows(UNPUBLISHED) == [(0,)]

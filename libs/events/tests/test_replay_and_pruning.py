@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
-from remit_testing.delivery import NOW, DeliveryDatabase, FaultyBus, SettableClock, event, read_all, writing
+from remit_testing.delivery import NOW, DeliveryDatabase, FaultyBus, SettableClock, event, read_all, record, writing
 
+from remit_events import pruning
 from remit_events.bus import BusError
 from remit_events.catalogue import TOPICS
 from remit_events.consumer import Consumer
@@ -106,13 +107,41 @@ async def test_the_outbox_forgets_what_was_published_long_ago(database: Delivery
     assert [row[0] for row in rows] == [None, NOW - 3 * DAY, NOW - 2 * DAY, NOW - DAY]
 
 
-async def test_the_inbox_forgets(database: DeliveryDatabase) -> None:
-    for days in range(10):
+async def test_a_page_that_may_not_go_does_not_hide_those_behind_it(
+    database: DeliveryDatabase, bus: FaultyBus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Old events stay when they are parked, or were published only just now."""
+    monkeypatch.setattr(pruning, "ROWS", 4)
+    await publish(database, bus, 20)
+    await database.rows("UPDATE outbox SET published_at = NULL, refused_at = time WHERE id <= 5 RETURNING 1")
+    await database.rows("UPDATE outbox SET published_at = :at WHERE id BETWEEN 6 AND 10 RETURNING 1", at=NOW)
+    assert await prune_outbox(database, before=NOW - 5 * DAY) == 5
+    rows = await database.rows("SELECT id FROM outbox ORDER BY id")
+    assert [row[0] for row in rows] == [*range(1, 11), *range(16, 21)]
+
+
+async def test_the_inbox_forgets_by_the_databases_clock(database: DeliveryDatabase) -> None:
+    for days in (1, 39, 41, 50):
         await database.rows(
-            "INSERT INTO inbox VALUES ('c', gen_random_uuid(), :at) RETURNING 1", at=NOW - timedelta(days=days)
+            "INSERT INTO inbox VALUES ('c', gen_random_uuid(), clock_timestamp() - CAST(:age AS interval)) RETURNING 1",
+            age=days * DAY,
         )
-    assert await prune_inbox(database, before=NOW - 5 * DAY) == 4
-    assert await database.rows("SELECT count(*) FROM inbox") == [(6,)]
+    assert await prune_inbox(database) == 2
+    assert await database.rows("SELECT count(*) FROM inbox") == [(2,)]
+
+
+async def test_after_a_time_lapse_the_inbox_remembers_what_the_bus_keeps(
+    database: DeliveryDatabase, bus: FaultyBus
+) -> None:
+    """What was consumed at a time long past is as new on the bus as anything else; read again, it has no effect."""
+    await bus.publish([record(uuid4(), 1)])
+    clock = SettableClock(datetime.now(UTC) - 45 * DAY)
+    await Consumer("c", database, bus, [TOPIC], writing("c"), clock).run()
+    clock.advance(days=45)
+    task = Pruning(database, bus, clock)
+    task._due = 0.0
+    await task.run()
+    assert await database.rows("SELECT count(*) FROM inbox") == [(1,)]
 
 
 async def test_the_task_prunes_once_an_hour_and_not_at_the_start(database: DeliveryDatabase, bus: FaultyBus) -> None:

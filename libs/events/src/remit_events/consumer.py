@@ -151,7 +151,6 @@ class Consumer:
                     self.name,
                     [(received.message.id, record.key) for record, received in offered],
                     [record.key for record, _ in batch],
-                    self._clock.now(),
                 )
                 fresh = [received for _, received in offered if had.is_first(received.message.id)]
                 if fresh:
@@ -205,7 +204,7 @@ class Consumer:
         if received is not None:
             event = (received.message.id, letter.record.key)
             with consuming(self.name, [received.message.traceparent]):
-                had = await inbox.record(session, self.name, [event], [], self._clock.now())
+                had = await inbox.record(session, self.name, [event], [])
                 if had.fresh:
                     await self._handle(session, [received])
         await dead_letters.succeeded(session, letter, self._clock.now())

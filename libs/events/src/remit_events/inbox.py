@@ -1,10 +1,13 @@
-"""The inbox: which events a consumer has had, recorded with their effects or not at all."""
+"""The inbox: which events a consumer has had, recorded with their effects or not at all.
+
+`recorded_at` is the database's own clock, as the bus keeps records by its own: a time-lapse must not age either, or the
+inbox could forget before the bus does. It serves retention only.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
@@ -21,7 +24,7 @@ WITH given AS (
         AND d.status IN ('dead', 'parked', 'retry')
 ), fresh AS (
     INSERT INTO inbox (consumer, event_id, recorded_at)
-    SELECT :consumer, event_id, CAST(:now AS timestamptz) FROM given
+    SELECT :consumer, event_id, clock_timestamp() FROM given
     WHERE key NOT IN (SELECT key FROM blocked)
     ORDER BY n
     ON CONFLICT DO NOTHING RETURNING event_id
@@ -45,9 +48,7 @@ class Filtered:
         return True
 
 
-async def record(
-    session: Session, consumer: str, events: Sequence[tuple[UUID, str]], keys: Sequence[str], now: datetime
-) -> Filtered:
+async def record(session: Session, consumer: str, events: Sequence[tuple[UUID, str]], keys: Sequence[str]) -> Filtered:
     """Records the (id, key) pairs as had, but for blocked keys; `keys` are all keys to look up as blocked."""
     rows = await session.execute(
         _RECORD,
@@ -56,7 +57,6 @@ async def record(
             "event_ids": [event_id for event_id, _ in events],
             "keys": [key for _, key in events],
             "all_keys": list(dict.fromkeys(keys)),
-            "now": now,
         },
     )
     fresh: set[UUID] = set()

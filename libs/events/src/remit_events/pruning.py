@@ -18,20 +18,22 @@ INTERVAL_SECONDS = 3_600
 
 _INBOX = text("""
 WITH gone AS (
-    DELETE FROM inbox WHERE ctid = ANY(ARRAY(SELECT ctid FROM inbox WHERE recorded_at < :before LIMIT :rows))
+    DELETE FROM inbox WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM inbox WHERE recorded_at < clock_timestamp() - CAST(:kept AS interval) LIMIT :rows
+    ))
     RETURNING 1
 )
 SELECT count(*) FROM gone
 """)
 
-# In pages from the oldest id on, for there is no index by time.
+# In pages from the oldest id on, for there is no index by time; up to the first whose events are all younger.
 _OUTBOX = text("""
 WITH page AS (
-    SELECT id, published_at FROM outbox WHERE id > :after ORDER BY id LIMIT :rows
+    SELECT id, time, published_at FROM outbox WHERE id > :after ORDER BY id LIMIT :rows
 ), gone AS (
     DELETE FROM outbox o USING page WHERE o.id = page.id AND page.published_at < :before RETURNING o.id
 )
-SELECT coalesce((SELECT max(id) FROM page), 0) AS last, (SELECT count(*) FROM gone) AS gone
+SELECT max(id) AS last, coalesce(min(time) < :before, false) AS goes_on, (SELECT count(*) FROM gone) AS gone FROM page
 """)
 
 
@@ -53,30 +55,30 @@ class Pruning:
         if time.monotonic() < self._due:
             return 0
         self._due = time.monotonic() + INTERVAL_SECONDS
-        now = self._clock.now()
-        pruned = await prune_inbox(self._database, before=now - INBOX_RETENTION)
-        pruned += await prune_outbox(self._database, before=now - OUTBOX_RETENTION)
+        pruned = await prune_inbox(self._database)
+        pruned += await prune_outbox(self._database, before=self._clock.now() - OUTBOX_RETENTION)
         return pruned + await self._bus.prune()
 
     async def next_at(self) -> datetime | None:
         return None
 
 
-async def prune_inbox(database: Database, *, before: datetime) -> int:
-    """Deletes inbox rows recorded before that time, in short transactions; how many."""
+async def prune_inbox(database: Database) -> int:
+    """Deletes rows older than INBOX_RETENTION by the database's clock, in short transactions; how many."""
     pruned, gone = 0, ROWS
     while gone == ROWS:
         async with database.transaction() as session:
-            gone = await session.scalar(_INBOX, {"before": before, "rows": ROWS})
+            gone = await session.scalar(_INBOX, {"kept": INBOX_RETENTION, "rows": ROWS})
         pruned += gone
     return pruned
 
 
 async def prune_outbox(database: Database, *, before: datetime) -> int:
     """Deletes outbox rows published before that time, oldest first, in short transactions; how many."""
-    pruned, after, gone = 0, 0, 1
-    while gone:
+    pruned, after, goes_on = 0, 0, True
+    while goes_on:
         async with database.transaction() as session:
-            last, gone = (await session.execute(_OUTBOX, {"after": after, "before": before, "rows": ROWS})).one()
-        pruned, after = pruned + gone, last
+            values = {"after": after, "before": before, "rows": ROWS}
+            after, goes_on, gone = (await session.execute(_OUTBOX, values)).one()
+        pruned += gone
     return pruned

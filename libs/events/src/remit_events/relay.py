@@ -1,7 +1,8 @@
 """Outbox to bus: in the order of the outbox per key, however many relays run.
 
 A relay publishes only shards whose session-level advisory lock its own connection holds, and reads and marks on that
-very connection: a lost connection ends its right to go on before another relay can begin.
+very connection: a lost connection ends its right to go on before another relay can begin. Relays share the shards
+evenly: each shows by a lock of its own that it is there, and gives back, between two batches, what is beyond its part.
 """
 
 from __future__ import annotations
@@ -25,13 +26,22 @@ from remit_events.ports import Clock, Database
 from remit_events.tables import SHARDS
 
 RELAY_LOCK = 0x5245_4C41
+MEMBER_LOCK = 0x5245_4C4D
 LOCK_SECONDS = 1.0
 # After so many batches run() returns, so that its loop can look whether it is to stop.
 ROUNDS = 20
 # What one batch reads, about: bounds memory.
 BATCH_BYTES = 16_000_000
 
-_LOCK = "SELECT s FROM unnest($2::int[]) AS s WHERE pg_try_advisory_lock($1, s)"
+# LIMIT ends the scan, so that no lock is taken beyond it.
+_LOCK = "SELECT s FROM unnest($2::int[]) AS s WHERE pg_try_advisory_lock($1, s) LIMIT $3"
+_UNLOCK = "SELECT pg_advisory_unlock($1, s) FROM unnest($2::int[]) AS s"
+
+_RELAYS = """
+SELECT count(*) FROM pg_locks
+WHERE locktype = 'advisory' AND classid = $1::bigint AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+"""
 
 # Unpublished rows, never "id > cursor": a row that committed late has a low id and is still found.
 _READ = """
@@ -163,17 +173,24 @@ class Relay:
         return refusals
 
     async def _take_shards(self) -> None:
-        """Opens the relay's connection and tries for the shards it does not hold, now and then."""
+        """Opens the relay's connection; now and then tries for its part of the shards, or gives back what is beyond."""
         if self._connection is None:
             self._connection = await self._database.engine.connect()
             self._driver = (await self._connection.get_raw_connection()).driver_connection
             # A mark lost in a crash only publishes again, which every inbox knows: no need to wait for the disk.
             await self._driver.execute("SET synchronous_commit = off")
-        if len(self._held) < len(self._shards) and time.monotonic() >= self._lock_at:
-            self._lock_at = time.monotonic() + LOCK_SECONDS
+            await self._driver.execute("SELECT pg_advisory_lock($1, pg_backend_pid())", MEMBER_LOCK)
+        if time.monotonic() < self._lock_at:
+            return
+        self._lock_at = time.monotonic() + LOCK_SECONDS
+        part = -(-len(self._shards) // max(await self._driver.fetchval(_RELAYS, MEMBER_LOCK), 1))
+        if len(self._held) < part:
             missing = [shard for shard in self._shards if shard not in self._held]
-            rows = await self._driver.fetch(_LOCK, RELAY_LOCK, missing)
+            rows = await self._driver.fetch(_LOCK, RELAY_LOCK, missing, part - len(self._held))
             self._held += [row["s"] for row in rows]
+        elif beyond := self._held[part:]:
+            self._held = self._held[:part]
+            await self._driver.execute(_UNLOCK, RELAY_LOCK, beyond)
 
     def _observe_age(self, rows: Sequence[Any]) -> None:
         oldest = min((row["time"] for row in rows), default=None)
