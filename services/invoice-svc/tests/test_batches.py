@@ -2,30 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from remit_testing.statements import sent_by
 
 GOOD = {"amount_minor": 100, "currency": "EUR", "issue_date": "2026-03-02", "due_date": "2026-04-01"}
-
-
-@contextmanager
-def counted(world: Any) -> Iterator[list[str]]:
-    """The statements the service sends meanwhile."""
-    sent: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        sent.append(statement)
-
-    engine = world.service.db.engine.sync_engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield sent
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
 
 
 async def test_partial(world: Any) -> None:
@@ -102,7 +84,7 @@ async def test_the_number_of_statements_does_not_grow(world: Any, kind: str) -> 
     make = {"customers": customers, "invoices": invoices, "payments": payments}[kind]
     counts = []
     for count, series in ((2, "a"), (200, "b")):
-        with counted(world) as sent:
+        with sent_by(world.service.db.engine) as sent:
             answer = await world.post(f"/v1/{kind}/batch", {kind: make(count, series)}, 200)
         assert all(result["status"] in (200, 201) for result in answer["results"]), answer
         counts.append(len(sent))

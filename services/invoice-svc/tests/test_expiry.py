@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest_asyncio
+from remit_testing.statements import sent_by
 
 from invoice_svc.expiry import Expiry
 from remit_events.invoices import PromiseBroken
@@ -123,12 +124,8 @@ async def test_a_hold_released_or_replaced_does_not_end_again(moved: Any) -> Non
 async def test_an_idle_run_sends_no_statement(moved: Any) -> None:
     await moved.invoice()
     await run(moved)
-    sent: list[str] = []
-    engine = moved.service.db.engine.sync_engine
-    from sqlalchemy import event
-
-    event.listen(engine, "before_cursor_execute", lambda _c, _u, statement, *_: sent.append(statement))
-    for _ in range(10):
-        assert await run(moved) == 0
-        assert await next_at(moved) is None
+    with sent_by(moved.service.db.engine) as sent:
+        for _ in range(10):
+            assert await run(moved) == 0
+            assert await next_at(moved) is None
     assert sent == []
