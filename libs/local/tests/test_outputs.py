@@ -135,6 +135,13 @@ def test_figures_count_what_followed_each_step() -> None:
     assert found.summary["open_at_end_minor"] == {"EUR": 1000}
 
 
+def test_a_ledger_entered_later_is_shown_from_that_day_on() -> None:
+    entered = [settlement("R1", date(2026, 3, 10))]
+    found = figures(entered, [message("R1")], [], [], date(2026, 3, 31), date(2026, 3, 20))
+    assert found.summary["from"] == "2026-03-20"
+    assert [len(series) for series in found.open_series.values()] == [12]
+
+
 def test_the_chart_is_self_contained(tmp_path: Path) -> None:
     found = figures([settlement("R1", date(2026, 3, 10))], [message("R1")], [], [], date(2026, 3, 31))
     path = tmp_path / "chart.html"

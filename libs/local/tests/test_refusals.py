@@ -106,6 +106,11 @@ def test_an_out_folder_that_cannot_be_written_is_refused_before_anything_is_play
     assert "closed cannot be written" in refused(remit("plan", "--render", closed / "new", cwd=place))
 
 
+def test_a_last_day_before_the_ledgers_first_is_refused(place: Path) -> None:
+    said = refused(remit("simulate", "ledger.csv", "--out", place / "out", "--until", "2020-01-01", cwd=place))
+    assert "nothing happens by then; give a day from 2026-" in said
+
+
 def test_nothing_to_play_makes_no_folder(place: Path) -> None:
     (place / "kept").mkdir()
     (place / "kept" / "something").touch()

@@ -71,9 +71,13 @@ def figures(
     decisions: Sequence[LoggedDecision],
     rungs: Sequence[TakenRung],
     last: date,
+    begun: date | None = None,
 ) -> Figures:
-    """Everything the summary and the chart show, from the rows of the output files and the invoices' fates."""
-    first = min((s.issue_date for s in settlements), default=last)
+    """Everything the summary and the chart show, from the rows of the output files and the invoices' fates.
+
+    `begun` is the first day played where that is later than the first invoice's.
+    """
+    first = max(min((s.issue_date for s in settlements), default=last), begun or date.min)
     return Figures(
         first=first,
         last=last,

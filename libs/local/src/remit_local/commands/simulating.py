@@ -101,7 +101,7 @@ def simulate(
         raise RefusedError(f"{file} has no row that can be taken")
     must_be_writable(out, WRITTEN)
     simulated = _play(scenario, keep)
-    write(out, simulated, file.name)
+    write(out, simulated, file.name, scenario.first)
     for one, reason in simulated.refused:
         complain(f"{one.kind.name.lower()} of {one.key} was refused: {reason}")
     say(f"In {out}: {', '.join(WRITTEN)}")
@@ -136,7 +136,7 @@ def read_ladder(given: str | None) -> tuple[bool, Any]:
     return True, (body.key or "ladder", body)
 
 
-def write(out: Path, simulated: Any, name: str) -> None:
+def write(out: Path, simulated: Any, name: str, first: date | None = None) -> None:
     """The five files and the summary table."""
     from remit_local.chart import write_chart
     from remit_local.figures import figures
@@ -147,7 +147,8 @@ def write(out: Path, simulated: Any, name: str) -> None:
     write_messages(out / "messages.csv", found.messages)
     write_decisions(out / "decisions.csv", found.decisions)
     write_escalations(out / "escalations.csv", found.rungs)
-    result = figures(found.settlements, found.messages, found.decisions, found.rungs, simulated.ended.date())
+    ended = simulated.ended.date()
+    result = figures(found.settlements, found.messages, found.decisions, found.rungs, ended, first)
     (out / "summary.json").write_text(json.dumps(result.summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     write_chart(out / "chart.html", result, f"Simulation of {name}")
     _tell(result.summary)
@@ -174,6 +175,8 @@ def _play(scenario: Any, keep: Path | None) -> Any:
     first, last = agenda.next_at(), agenda.last_at()
     if first is None or last is None:
         raise RefusedError("nothing happens in this ledger from that day on: there is no invoice to follow")
+    if scenario.until and scenario.until < first.date():
+        raise RefusedError(f"--until {scenario.until}: nothing happens by then; give a day from {first:%Y-%m-%d} on")
     with progress(MofNCompleteColumn(), TextColumn("days")) as shown, throwaway(keep) as (home, server):
         end = min(filter(None, (scenario.until, last.date())))
         bar = shown.add_task("Simulating", total=max((end - first.date()).days, 1))
