@@ -162,7 +162,14 @@ def test_an_export_is_taken_again_and_again(remit: Remit, tmp_path: Path) -> Non
     assert later.exit_code == 0
     assert counts(later) == {"changed": 1, "conflict": 1}
     assert "No longer in the file, left open: A3" in later.stdout
-    assert re.search(r"A2 +amount", later.stdout)
+    assert re.search(r"A2 +amount +119.00 +120.00", later.stdout)
+
+    assert remit("pay", "A3", "119.00", "--ref", "by hand").exit_code == 0
+    disputed = remit("import", ledger(path, [*tomorrow, rows[2] | {"disputed": "yes", "open_amount": "119.00"}]))
+    assert counts(disputed) == {"changed": 1, "unchanged": 1, "conflict": 1}
+    assert re.search(r"A3 +open_amount +0.00 +119.00", disputed.stdout)
+    blank = remit("import", ledger(path, [*tomorrow, rows[2] | {"disputed": ""}]))
+    assert re.search(r"A3 +disputed +yes +\(blank\)", blank.stdout)
 
     future = remit("import", ledger(path, [rows[2] | {"paid_date": (TODAY + timedelta(days=9)).isoformat()}]))
     assert (future.exit_code, counts(future)) == (3, {"rejected": 1})

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from remit_local.client import readable
 from remit_local.ledger import Ledger, LedgerRow, RowProblem
+from remit_service.money import from_minor
 
 # The service takes 1,000 rows and 2 MB at once.
 BATCH = 1000
@@ -30,12 +31,12 @@ class Poster(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A field in which the file and Remit disagree; Remit's value stands."""
+    """A field in which the file and Remit disagree, as a file would say it; Remit's value stands."""
 
     invoice_number: str
     field: str
-    ours: Any
-    theirs: Any
+    ours: str
+    theirs: str
 
 
 @dataclass(slots=True)
@@ -118,10 +119,20 @@ def _take(report: ImportReport, ledger: Ledger, row: LedgerRow, result: dict[str
             ledger.reject(problem)
         return
     report.rows[status] += 1
-    report.conflicts.extend(
-        Difference(row.invoice_number, COLUMN_OF.get(c["field"], c["field"]), c.get("ours"), c.get("theirs"))
-        for c in result.get("conflicts") or ()
-    )
+    found = {one["field"]: (one["ours"], one["theirs"]) for one in result["conflicts"]}
+    currencies = found.get("currency", (row.currency, row.currency))
+    for name, values in found.items():
+        ours, theirs = (_cell(name, value, of) for value, of in zip(values, currencies, strict=True))
+        report.conflicts.append(Difference(row.invoice_number, COLUMN_OF.get(name, name), ours, theirs))
+
+
+def _cell(name: str, value: Any, currency: str) -> str:
+    """A value as it would stand in a file."""
+    if value is None:
+        return "(blank)"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(from_minor(value, currency)) if name.endswith("_minor") else str(value)
 
 
 def _problems(row: LedgerRow, problem: dict[str, Any]) -> Iterator[RowProblem]:
