@@ -10,21 +10,18 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Request
-from sqlalchemy import bindparam, select
+from sqlalchemy import text
 
 from remit_events.session import Session
 from remit_service.problems import Problem
 from remit_service.shared import shared
-from remit_service.tables import api_key
 
 KEY_PREFIX = "rk_"
 INTERNAL = "internal"
 SELLER_HEADER = "Remit-Seller"
 NOBODY = UUID(int=0)
 
-_LOOK_UP = select(api_key.c.id, api_key.c.seller_id, api_key.c.name, api_key.c.scopes, api_key.c.revoked).where(
-    api_key.c.sha256 == bindparam("given")
-)
+_LOOK_UP = text("SELECT id, seller_id, name, scopes, revoked FROM api_key WHERE sha256 = :given")
 
 
 @dataclass(frozen=True, slots=True)
