@@ -15,6 +15,7 @@ from uuid import uuid4
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import CommitFailedError
 from remit_testing.delivery import (
     DeliveryDatabase,
     SettableClock,
@@ -109,6 +110,33 @@ async def test_a_member_that_is_too_slow_cannot_commit(bus: KafkaBus, monkeypatc
     assert len(again) == len({(d.partition, d.offset) for d in again}) == 40
     assert await bus.lag("g", [TOPIC]) == 0
     await other_bus.close()
+
+
+async def test_nothing_passes_what_could_not_be_committed(bus: KafkaBus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A commit is refused while more records lie behind, and the group has not begun to join anew."""
+    member, customer = bus.subscription("g", [TOPIC]), uuid4()
+    await bus.publish([record(customer, n) for n in range(20)])
+    first: list[Delivered] = []
+    while not first:
+        first = await member.poll(limit=5, timeout=1)
+
+    async def refused(_offsets: object) -> None:
+        raise CommitFailedError
+
+    assert member._consumer is not None
+    with monkeypatch.context() as patched:
+        patched.setattr(member._consumer, "commit", refused)
+        with pytest.raises(FencedError):
+            await member.commit()
+    await bus.publish([record(customer, n) for n in range(20, 25)])
+    again: list[Delivered] = []
+    deadline = time.monotonic() + 15
+    while len(again) < 25 and time.monotonic() < deadline:
+        again += await member.poll(limit=5, timeout=1)
+        await member.commit()
+    assert first_numbers(first) == {str(customer): list(range(len(first)))}
+    assert first_numbers(again) == {str(customer): list(range(25))}
+    assert await bus.lag("g", [TOPIC]) == 0
 
 
 async def test_the_broker_is_away_and_comes_back(

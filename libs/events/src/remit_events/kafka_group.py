@@ -86,10 +86,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # unt
             self._idle.set()
 
     async def rewind(self) -> None:
-        for place, offset in self._first.items():
-            self._go_to(place, offset)
-        self._first.clear()
-        self._uncommitted.clear()
+        self._go_back()
         self._fenced = False
         self._idle.set()
 
@@ -188,7 +185,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # unt
                 # Bounded, for aiokafka tries again for ever while the broker is away.
                 await asyncio.wait_for(consumer.commit(self._uncommitted), COMMIT_SECONDS)
             except (CommitFailedError, IllegalStateError) as error:
-                self._forget()
+                self._go_back()
                 raise FencedError(f"group {self.group}: {error}") from error
         self._uncommitted.clear()
         self._first.clear()
@@ -260,6 +257,13 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # unt
             with suppress(IllegalStateError):
                 self._consumer.seek(place, offset)
                 self._next[place] = offset
+
+    def _go_back(self) -> None:
+        """To the first record that was handed out and not committed, in every partition: none may pass it."""
+        for place, offset in self._first.items():
+            self._go_to(place, offset)
+        self._first.clear()
+        self._uncommitted.clear()
 
     def _forget(self) -> None:
         self._buffer.clear()
