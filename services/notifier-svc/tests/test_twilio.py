@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -177,6 +177,46 @@ async def test_somebody_elses_message_settles_nothing(world: World, twilio: Twil
     taken.direction = "outbound-api"
     await reconciled(world)
     assert await world.statuses() == {"sms": "unknown"}
+
+
+async def test_a_lost_answer_is_found_among_many_messages_to_one_number(
+    world: World, twilio: TwilioServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(twilio, "largest_page", 2)
+    twilio.script("take-and-drop")
+    await text(world)
+    await text(world)
+    await world.settle()
+    assert len(await world.told(ReminderUnknown)) == 1
+    for number in range(7):
+        twilio.receive(OURS, NUMBER, f"another {number}").direction = "outbound-api"
+    await reconciled(world)
+    assert len(await world.told(ReminderSent)) == 2
+
+
+async def test_a_stop_behind_many_messages_is_found(
+    world: World, twilio: TwilioServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(twilio, "largest_page", 2)
+    await world.customer()
+    await world.settle()
+    twilio.receive(NUMBER, OURS, "Stop")
+    for number in range(7):
+        twilio.receive(OURS, "+4915100000000", f"another {number}").direction = "outbound-api"
+    await world.settle()
+    assert [event.reason for event in await world.told(ContactSuppressed)] == ["opt-out"]
+
+
+async def test_a_list_is_read_no_further_back_than_asked(twilio: TwilioServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twilio, "largest_page", 1)
+    now = datetime(2026, 3, 9, 12, tzinfo=UTC)
+    for days in (30, 29, 1, 0):
+        monkeypatch.setattr(twilio, "now", lambda days=days: now - timedelta(days=days))
+        twilio.receive(OURS, NUMBER, f"{days} days ago")
+    client = Twilio(TwilioAccount(SID, TOKEN, base_url=twilio.url))
+    listed = [message.body for message in await client.listed(now - timedelta(hours=1), to=NUMBER)]
+    await client.close()
+    assert listed == ["0 days ago", "1 days ago", "29 days ago"]
 
 
 async def test_an_opted_out_number_is_closed(world: World, twilio: TwilioServer) -> None:

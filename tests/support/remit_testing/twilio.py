@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
 
 from twilio.request_validator import RequestValidator
 
@@ -68,6 +68,7 @@ class TwilioServer:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     messages: list[Message] = field(default_factory=list)
     posts: int = 0
+    largest_page: int = 1000
     delay: float = 1.0
     port: int = 0
     before_answer: Callable[[], Awaitable[None]] | None = None
@@ -172,12 +173,15 @@ class TwilioServer:
         since = query.get("DateSent>")
         if since:
             found = [m for m in found if m.created_at.date().isoformat() >= since[:10]]
+        page, size = int(query.get("Page", 0)), min(int(query.get("PageSize", 50)), self.largest_page)
+        uri = f"/2010-04-01/Accounts/{SID}/Messages.json"
+        following = urlencode(query | {"Page": str(page + 1)}) if len(found) > (page + 1) * size else ""
         return {
-            "messages": [m.out() for m in reversed(found)],
-            "page": 0,
-            "page_size": 1000,
-            "next_page_uri": None,
-            "uri": f"/2010-04-01/Accounts/{SID}/Messages.json",
+            "messages": [m.out() for m in found[::-1][page * size : (page + 1) * size]],
+            "page": page,
+            "page_size": size,
+            "next_page_uri": f"{uri}?{following}" if following else None,
+            "uri": uri,
         }
 
 

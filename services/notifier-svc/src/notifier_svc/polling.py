@@ -78,7 +78,7 @@ class Reconcile:
     async def _settle(self, stored: Stored) -> int:
         now = self._clock.now()
         number = self._ways.addressed(Channel.SMS, stored.recipient)
-        listed = await self._twilio.listed(to=number, limit=BATCH)
+        listed = await self._twilio.listed((stored.sending_at or now) - SKEW, to=number)
         async with self._db.transaction() as session:
             [fresh] = await ledger.locked(session, [stored.id])
             if fresh.status != "unknown":
@@ -122,7 +122,7 @@ class Poll:
         now = self._clock.now()
         since, in_flight = await self._since(now)
         try:
-            listed = await self._twilio.listed(since=since)
+            listed = await self._twilio.listed(since)
         except _FAULTS as error:
             log.warning("not polled", **describe(error))
             return 0

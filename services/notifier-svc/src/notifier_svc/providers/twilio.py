@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +19,9 @@ from notifier_svc.providers import WITHDRAWN, Checked, Confirm, Outcome, Outgoin
 
 API = "https://api.twilio.com"
 OPTED_OUT = 21610
+PAGE = 1000
+# Its list is in the order of sending, we look at when a message was made.
+OUT_OF_ORDER = timedelta(days=1)
 # "To" is no number, cannot get SMS, is a landline or unreachable for good.
 BAD_NUMBERS = frozenset({21211, 21214, 21217, 21219, 21612, 21614, 30005, 30006})
 # Retry-After of the last answer in this task: the SDK's exceptions drop the headers.
@@ -74,7 +77,12 @@ class _HttpClient(AsyncHttpClient):  # type: ignore[misc]  # the SDK carries no 
     ) -> Response:
         url = self.base_url + uri.removeprefix(API)
         answer = await self._client.request(
-            method.upper(), url, params=dict(params or {}), data=dict(data or {}), headers=headers, auth=auth
+            method.upper(),
+            url,
+            params=dict(params) if params else None,
+            data=dict(data or {}),
+            headers=headers,
+            auth=auth,
         )
         _retry_after.set(_seconds(answer.headers.get("retry-after")))
         return Response(answer.status_code, answer.text, answer.headers)
@@ -138,17 +146,16 @@ class Twilio:
                 return None
             raise
 
-    async def listed(
-        self, *, to: str | None = None, since: datetime | None = None, limit: int = 1000
-    ) -> list[TwilioMessage]:
-        """Messages to a number, newest first; `since` counts by UTC day. Raises TwilioException, httpx.HTTPError."""
-        wanted: dict[str, Any] = {"limit": limit, "page_size": min(limit, 1000)}
-        if to:
-            wanted["to"] = to
-        if since:
-            # Filters by day; a message that is still queued has no date_sent and is only found without it.
-            wanted["date_sent_after"] = since.date()
-        return [_read(message) for message in await self._client.messages.list_async(**wanted)]
+    async def listed(self, back_to: datetime, *, to: str | None = None) -> list[TwilioMessage]:
+        """All messages, or all to a number, back to a moment; newest first. Raises TwilioException, httpx.HTTPError."""
+        # The filter is by UTC day; a message that is still queued has no date_sent and is only found without it.
+        wanted: dict[str, Any] = {"to": to} if to else {"date_sent_after": back_to.date()}
+        found = []
+        async for message in await self._client.messages.stream_async(page_size=PAGE, **wanted):
+            found.append(_read(message))
+            if found[-1].created_at < back_to - OUT_OF_ORDER:
+                break
+        return found
 
     async def check(self) -> Checked:
         try:
