@@ -69,6 +69,24 @@ async def test_a_failed_commit_is_a_500_and_shows_nothing_of_the_inside(client):
     assert "deferred" not in answer.text
 
 
+DIES_IN_THE_COMMIT = [
+    "CREATE FUNCTION pg_temp.die() RETURNS trigger LANGUAGE plpgsql AS "
+    "$$BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END$$",
+    "CREATE TEMP TABLE fuse (n int)",
+    "CREATE CONSTRAINT TRIGGER burns AFTER INSERT ON fuse DEFERRABLE INITIALLY DEFERRED FOR EACH ROW "
+    "EXECUTE FUNCTION pg_temp.die()",
+    "INSERT INTO fuse VALUES (1)",
+]
+
+
+async def test_a_connection_lost_in_the_commit_leaves_the_outcome_unknown(client):
+    answer = await client.post("/v1/things/sql", json={"data": {"sql": DIES_IN_THE_COMMIT, "values": {}}})
+    body = problem(answer, "outcome-unknown", 500)
+    assert "same Idempotency-Key" in body["detail"]
+    assert "nothing was changed" not in answer.text
+    assert "Retry-After" not in answer.headers
+
+
 async def test_an_unexpected_exception_shows_nothing_of_the_inside(client, capsys):
     answer = await client.post("/v1/things/broken", json=THING | {"name": "hunter2@example.com"})
     problem(answer, "internal-error", 500)

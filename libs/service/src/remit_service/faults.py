@@ -11,6 +11,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 from starlette.exceptions import HTTPException
 
 from remit_events.failures import is_infrastructure, sqlstate
+from remit_events.session import RolledBackError
 from remit_service.logs import describe
 from remit_service.problems import FieldError, Problem, invalid_fields
 
@@ -56,6 +57,19 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, OperationalError | InterfaceError) or is_infrastructure(error):
         return _unavailable("database-unavailable", "The database cannot be reached just now. Try again shortly.")
     return internal()
+
+
+def of_commit(error: Exception) -> Problem:
+    """The problem a failed commit is answered with: only what the database itself says is certain (docs/adr/0002)."""
+    state = sqlstate(error)
+    lost = state[:2] == "08" or state[:3] == "57P"  # connection exceptions, shutdown
+    if isinstance(error, RolledBackError) or (state and not lost):
+        return problem_of(error)
+    detail = (
+        "The database was lost while this was being stored: it may be there or not. Send it again with the same "
+        "Idempotency-Key, under which it takes effect once; sent without one, look first whether it is there."
+    )
+    return Problem("outcome-unknown", 500, "Outcome unknown", detail)
 
 
 def internal() -> Problem:

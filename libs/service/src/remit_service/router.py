@@ -16,7 +16,7 @@ from starlette.responses import Response
 from remit_events.session import Session
 from remit_service import idempotency
 from remit_service.auth import Caller, authenticate
-from remit_service.faults import problem_of, report
+from remit_service.faults import of_commit, problem_of, report
 from remit_service.problems import Problem
 from remit_service.shared import shared
 
@@ -35,7 +35,8 @@ class _RolledBack(Exception):  # noqa: N818  # no error: it carries an answer
 class TransactionalRoute(APIRoute):
     """Opens a transaction (a read-only snapshot for GET), runs the endpoint, commits, then answers.
 
-    An error answer or an exception rolls back; a commit that fails is a 500 problem, never a 201.
+    An error answer or an exception rolls back; a commit that fails is a problem, never a 201, and says so when nobody
+    can know whether it was one.
     """
 
     def get_route_handler(self) -> Handler:
@@ -49,20 +50,23 @@ class TransactionalRoute(APIRoute):
             if takes_json:
                 await _check_content_type(request)
             service = shared(request)
-            opened = service.db.reading() if request.method in READS else service.db.transaction()
+            reads = request.method in READS
+            opened = service.db.reading() if reads else service.db.transaction()
+            committing = False
             try:
                 async with opened as session:
                     request.state.session = session
                     response = await _answer(request, session, endpoint, route, scopes)
                     if response.status_code >= 400:
                         raise _RolledBack(response)
+                    committing = not reads
                     return response
             except _RolledBack as refused:
                 return refused.response
             except (Problem, HTTPException, RequestValidationError):
                 raise
             except Exception as error:
-                problem = problem_of(error)
+                problem = of_commit(error) if committing else problem_of(error)
                 if problem.status >= 500:
                     report(error, service.name, request.method, route)
                 return problem.response()
