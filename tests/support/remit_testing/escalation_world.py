@@ -13,7 +13,7 @@ from uuid6 import uuid7
 
 from remit_events.bus import Bus, Record
 from remit_events.envelope import CustomerEvent, Event, Message
-from remit_events.escalations import EscalationResolved, EscalationTriggered
+from remit_events.escalations import EVENTS, EscalationTriggered
 from remit_events.invoices import CustomerChanged, InvoiceIssued, InvoicePaid, InvoiceVoided
 from remit_events.notifications import ReminderFailed, ReminderSent
 from remit_events.schedule import Item, PaymentDue, Window
@@ -269,7 +269,7 @@ class World:
         """Everything the service has published, in order."""
         async with self.service.db.reading() as session:
             rows = (await session.execute(text("SELECT type, payload FROM outbox ORDER BY id"))).all()
-        kinds = {kind.type: kind for kind in (EscalationTriggered, EscalationResolved)}
+        kinds = {kind.type: kind for kind in EVENTS}
         return [kinds[row.type].model_validate_json(row.payload) for row in rows]
 
     async def triggered(self) -> list[EscalationTriggered]:

@@ -19,6 +19,7 @@ from remit_events.notifications import (
     ReminderFailed,
     ReminderSent,
     ReminderUnknown,
+    ReplyReceived,
 )
 from remit_events.schedule import FollowUpExhausted, Item, PaymentDue, TouchSuppressed
 from remit_events.state import CustomerState, InvoiceState, Stage
@@ -29,11 +30,13 @@ _WEIGHT: dict[ContactStatus, int] = {"planned": 0, "unknown": 1, "sent": 2, "can
 
 
 def concerns(event: object) -> bool:
-    """Whether a case can change by it."""
+    """Whether a case can change by it, or a person must read it."""
     if isinstance(event, PaymentDue | DeliveryEvent | ReminderCancelled):
         return event.stage in FOLLOW_UP
     if isinstance(event, TouchSuppressed):
         return _refuses_a_demand(event)
+    if isinstance(event, ReplyReceived):
+        return True
     if not isinstance(event, CustomerEvent) or isinstance(event, FollowUpExhausted):
         return False  # the ladder counts days and reminders, not what the policy has left
     return event.customer_state() is not None or bool(event.invoice_states())

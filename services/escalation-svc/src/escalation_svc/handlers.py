@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from escalation_svc import demands, fold
+from escalation_svc import demands, fold, tasks
 from escalation_svc.book import Book
 from escalation_svc.ladders import shelf
 from escalation_svc.loading import load, lock_customers
@@ -15,6 +15,7 @@ from escalation_svc.transitions import Rules, settle
 from escalation_svc.watch import Watch
 from remit_events.bus import Received
 from remit_events.envelope import CustomerEvent
+from remit_events.notifications import ReplyReceived
 from remit_events.outbox import emit
 from remit_events.schedule import PaymentDue, TouchSuppressed
 from remit_events.session import Session
@@ -40,7 +41,7 @@ class Handlers:
 
     async def _fold(self, session: Session, received: Sequence[Received]) -> None:
         now = self.clock.now()
-        events = [(one.event, one.message.time) for one in received if isinstance(one.event, CustomerEvent)]
+        events = [(one.event, one.message) for one in received if isinstance(one.event, CustomerEvent)]
         customers = await lock_customers(session, {event.customer_id: event.seller_id for event, _ in events})
         whole: set[UUID] = set()
         for event, _ in events:
@@ -51,9 +52,11 @@ class Handlers:
             if changed:
                 whole.add(customer.id)
         book = await load(session, customers, {i for event, _ in events for i in _invoices(event)}, sorted(whole))
-        for event, at in events:
+        for event, message in events:
             fold.fold_invoices(book, event, now)
-            fold.fold_facts(book, event, at)
+            fold.fold_facts(book, event, message.time)
+            if isinstance(event, ReplyReceived):
+                tasks.read_reply(book, customers[event.customer_id], event, event.reply_id or message.id, now)
             if isinstance(event, TouchSuppressed) and event.invoice_id in book.cases:
                 demands.refused(book, book.cases[event.invoice_id], event.step, event.rule, now)
         await self._settle(session, book)

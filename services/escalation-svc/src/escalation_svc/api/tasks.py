@@ -1,4 +1,4 @@
-"""`/v1/tasks`: what rungs ask people to do."""
+"""`/v1/tasks`: what rungs, and what customers wrote, ask people to do."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from escalation_svc import tables as t
 from escalation_svc.api.inputs import Name, Reason
 from escalation_svc.api.views import TaskOut, example
 from escalation_svc.api.wiring import CustomerQuery, InvoiceQuery, Reader, Writer, about
+from escalation_svc.loading import lock_customers
+from remit_events.escalations import ReplyAnswered
+from remit_events.outbox import emit
 from remit_events.session import Session
 from remit_events.state import CustomerState, InvoiceState
 from remit_service.api import Body, Listing, Now, PageDep, Router, SessionDep, paginate, problem_responses
@@ -32,8 +35,8 @@ class Complete(Body):
 
 def _tasks(seller: UUID) -> Select[Any]:
     chosen = select(t.task, t.case.c.invoice, t.customer.c.snapshot)
-    chosen = chosen.join(t.case, t.case.c.id == t.task.c.case_id)
-    chosen = chosen.join(t.customer, t.customer.c.id == t.case.c.customer_id)
+    chosen = chosen.outerjoin(t.case, t.case.c.id == t.task.c.case_id)
+    chosen = chosen.join(t.customer, t.customer.c.id == t.task.c.customer_id)
     return chosen.where(t.task.c.seller_id == seller)
 
 
@@ -43,7 +46,9 @@ async def list_tasks(
     caller: Reader,
     page: PageDep,
     status: Annotated[Literal["open", "done"] | None, Query()] = None,
-    kind: Annotated[str | None, Query(max_length=40, description="The rung's action, or `demand-not-sent`.")] = None,
+    kind: Annotated[
+        str | None, Query(max_length=40, description="The rung's action, `demand-not-sent`, or `reply`.")
+    ] = None,
     customer: CustomerQuery = None,
     invoice: InvoiceQuery = None,
 ) -> Listing[TaskOut]:
@@ -65,7 +70,7 @@ async def get_task(task_id: UUID, session: SessionDep, caller: Reader) -> TaskOu
 
 @router.post("/{task_id}/complete", responses=problem_responses(401, 403, 404, 409, 422))
 async def complete_task(task_id: UUID, body: Complete, session: SessionDep, caller: Writer, now: Now) -> TaskOut:
-    """Marks a task as done; the ladder goes on by its own conditions."""
+    """Marks a task as done; the ladder goes on by its own conditions, and what a reply had paused goes on now."""
     mine = t.task.c.id == task_id, t.task.c.seller_id == caller.seller_id
     done = update(t.task).where(*mine, t.task.c.status == "open")
     done = done.values(status="done", done_at=now, done_by=body.by, result=body.result)
@@ -73,6 +78,10 @@ async def complete_task(task_id: UUID, body: Complete, session: SessionDep, call
     task = await _one(session, caller.seller_id, task_id)
     if changed is None:
         raise conflict("task-done", f"This task was done by {task.done_by} already; nothing was changed.")
+    if task.reply_id is not None:
+        await lock_customers(session, {task.customer_id: caller.seller_id})
+        whose = {"seller_id": caller.seller_id, "customer_id": task.customer_id}
+        await emit(session, [ReplyAnswered(**whose, reply_id=task.reply_id, answered_by=body.by)], now=now)
     return task
 
 
@@ -89,21 +98,22 @@ async def _account_manager(session: Session, seller: UUID) -> str | None:
 
 
 def _out(row: Any, manager: str | None) -> TaskOut:
-    invoice = InvoiceState.model_validate(row.invoice)
+    invoice = InvoiceState.model_validate(row.invoice) if row.invoice else None
     state = CustomerState.model_validate(row.snapshot) if row.snapshot else None
     return TaskOut(
         case_id=row.case_id,
         customer_id=row.customer_id,
         customer_external_id=state.external_id if state else None,
         customer_name=state.name if state else None,
-        invoice_id=invoice.id,
-        invoice_number=invoice.number,
-        currency=invoice.currency,
-        balance_minor=invoice.balance_minor,
-        due_date=invoice.due_date,
+        invoice_id=invoice.id if invoice else None,
+        invoice_number=invoice.number if invoice else None,
+        currency=invoice.currency if invoice else None,
+        balance_minor=invoice.balance_minor if invoice else None,
+        due_date=invoice.due_date if invoice else None,
         id=row.id,
         kind=row.kind,
         rung=row.rung,
+        reply_id=row.reply_id,
         note=row.note,
         assignee=manager,
         status=row.status,

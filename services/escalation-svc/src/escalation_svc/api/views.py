@@ -212,14 +212,15 @@ class ApprovalOut(About):
     changed: bool
 
 
-class TaskOut(About):
-    """Something a person is to do about a case."""
+class TaskOut(BaseModel):
+    """Something a person is to do: about a case, or (kind `reply`) about what a customer wrote, `reply_id`."""
 
     model_config = example(
         **ABOUT,
         id=ID,
         kind="task",
         rung="account-manager",
+        reply_id=None,
         note="Call the customer, learn the reason, offer a payment plan.",
         assignee="Mara Lind",
         status="open",
@@ -230,9 +231,19 @@ class TaskOut(About):
         result=None,
     )
 
+    case_id: UUID | None
+    customer_id: UUID
+    customer_external_id: str | None
+    customer_name: str | None
+    invoice_id: UUID | None
+    invoice_number: str | None
+    currency: str | None
+    balance_minor: int | None
+    due_date: date | None
     id: UUID
     kind: str
-    rung: str
+    rung: str | None
+    reply_id: UUID | None
     note: str
     assignee: str | None
     status: Literal["open", "done"]
