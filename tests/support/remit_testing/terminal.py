@@ -91,6 +91,11 @@ class RemitRun:
         self._process.send_signal(signal.SIGINT)
         return self._process.wait(seconds)
 
+    def killed(self) -> None:
+        """kill -9."""
+        self._process.kill()
+        self._process.wait()
+
     @property
     def _complaints(self) -> Path:
         return self._said.with_suffix(".err")

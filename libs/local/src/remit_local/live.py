@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from remit_local import child
 from remit_local.errors import RefusedError
 from remit_local.home import SERVICES, Addresses, variable
 from remit_local.installation import Installation, package_of
@@ -22,6 +24,10 @@ from remit_service import serving
 
 READY_SECONDS = 30.0
 STOP_SECONDS = 40.0
+# Between two lives of a process, doubled from one to the next; one that lived so long was well.
+SHORTEST_PAUSE = 0.5
+LONGEST_PAUSE = 10.0
+WELL_SECONDS = 60.0
 
 Bound = dict[str, socket.socket]
 Ready = Callable[[], Coroutine[Any, Any, None]]
@@ -119,15 +125,18 @@ async def _until_stopped(jobs: Sequence[asyncio.Task[None]], stop: asyncio.Event
 
 
 async def _keep_running(installation: Installation, name: str, log: Path, stop: asyncio.Event) -> None:
-    pause = 0.5
+    pause = SHORTEST_PAUSE
     while not stop.is_set():
+        started = time.monotonic()
         code = await _run_once(installation, name, log, stop)
         if stop.is_set():
             return
         if code == 2:
             raise RefusedError(f"{name} cannot work as configured; {log} says why")
+        if time.monotonic() - started > WELL_SECONDS:
+            pause = SHORTEST_PAUSE
         await asyncio.sleep(pause)
-        pause = min(pause * 2, 10)
+        pause = min(pause * 2, LONGEST_PAUSE)
 
 
 async def _run_once(installation: Installation, name: str, log: Path, stop: asyncio.Event) -> int:
@@ -137,6 +146,8 @@ async def _run_once(installation: Installation, name: str, log: Path, stop: asyn
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
+            child.__name__,
+            str(os.getpid()),
             package_of(name),
             "run",
             env=environment,
