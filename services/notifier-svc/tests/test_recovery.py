@@ -10,6 +10,7 @@ import pytest
 from remit_testing.fixtures import MakeDatabase
 from remit_testing.notifier import World, make_bus_database
 from remit_testing.service import make_service_database
+from remit_testing.smtp import MailServer
 
 from notifier_svc import sending
 from notifier_svc.recovery import CRASHED
@@ -98,6 +99,34 @@ async def test_a_crash_leaves_no_more_unknown_than_was_on_its_way(
     assert len(second.files()) <= 60
     for world in (first, second):
         await world.close()
+
+
+async def test_a_database_that_is_away_for_a_moment_leaves_nothing_unknown(
+    open_world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with MailServer(delay=0.3) as server:
+        given = {"smtp_host": "127.0.0.1", "smtp_port": server.port, "smtp_security": "none", "smtp_connections": 2}
+        world = await open_world(delivery_mode="allowlist", allowlist="@muster.example", **given)
+        customer = await world.customer()
+        await world.publish(*(world.due(customer, world.invoice(customer)) for _ in range(3)))
+        await world.task("notifier-svc").run()
+        server.script("DATA", "ok", "slow")
+        deliveries = world.task("deliveries")
+        mark, portions = deliveries._marked, 0
+
+        async def away(batch: Any, plans: Any) -> Any:
+            nonlocal portions
+            portions += 1
+            if portions == 2:
+                raise ConnectionResetError
+            return await mark(batch, plans)
+
+        monkeypatch.setattr(deliveries, "_marked", away)
+        with pytest.raises(ConnectionResetError):
+            await deliveries.run()
+        assert len(server.messages) == 2
+        rows = await world.rows("SELECT status FROM delivery ORDER BY status")
+        assert [row.status for row in rows] == ["pending", "sent", "sent"]
 
 
 async def test_a_claim_of_a_dead_process_goes_to_the_next_at_once(

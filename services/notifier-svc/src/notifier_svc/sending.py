@@ -92,13 +92,19 @@ Mark = Callable[[list[Plan]], Awaitable[list[Hand]]]
 async def hand_over(round_: Round, plans: Sequence[Plan], mark: Mark) -> AsyncIterator[list[Done]]:
     """Sends what the plans hold; gives results in portions as they come.
 
-    Only what a provider can take at once is marked `sending`: a crash leaves no more than that unknown.
+    Only what a provider can take at once is marked `sending`: a crash leaves no more than that unknown. What `mark`
+    raises is raised at the end.
     """
     waiting, in_flight = deque(plans), dict[asyncio.Task[Done], Hand]()
+    failure: Exception | None = None
     try:
         while waiting or in_flight:
             if portion := _portion(waiting, in_flight.values()):
-                in_flight |= {asyncio.create_task(round_.send(hand)): hand for hand in await mark(portion)}
+                try:
+                    in_flight |= {asyncio.create_task(round_.send(hand)): hand for hand in await mark(portion)}
+                except Exception as error:
+                    failure = error  # no more of them; but what is under way has results of its own
+                    waiting.clear()
             if in_flight:
                 until = asyncio.FIRST_COMPLETED if waiting else asyncio.ALL_COMPLETED
                 finished, _ = await asyncio.wait(in_flight, timeout=FLUSH_SECONDS, return_when=until)
@@ -107,6 +113,8 @@ async def hand_over(round_: Round, plans: Sequence[Plan], mark: Mark) -> AsyncIt
     finally:
         for task in in_flight:
             task.cancel()
+    if failure:
+        raise failure
 
 
 def _portion(waiting: deque[Plan], in_flight: Collection[Hand]) -> list[Plan]:
