@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import pytest
 from remit_testing.service import client_for
 from uuid6 import uuid7
 
@@ -130,7 +131,7 @@ async def test_a_refusal_stands_until_a_person_reopens_the_case(world: Any, day:
     assert (await world.approval())["id"] != first["id"]
 
 
-def suppressed(world: Any, bill: Any, demand: UUID | None) -> TouchSuppressed:
+def suppressed(world: Any, bill: Any, demand: UUID | None, rule: str = "no-channel") -> TouchSuppressed:
     """The end of a demand, or of a step that bears the rung's key."""
     return TouchSuppressed(
         **world.keys(bill.debtor),
@@ -138,7 +139,7 @@ def suppressed(world: Any, bill: Any, demand: UUID | None) -> TouchSuppressed:
         invoice_id=bill.state.id,
         invoice_number="R-1",
         step="formal-demand",
-        rule="no-channel",
+        rule=rule,
         inputs={},
         policy_key="business",
         policy_version=1,
@@ -174,6 +175,27 @@ async def test_a_demand_the_gate_refuses_becomes_a_task_and_is_ordered_again_whe
         ("no-channel", True),
     ]
     assert (await auto_world.get(f"/v1/tasks/{task['id']}"))["status"] == "done"
+    await auto_world.live_until(day(36), demands=False)
+    assert [event.rung for event in await auto_world.triggered()] == [
+        "account-manager",
+        "formal-demand",
+        "formal-demand",
+    ]
+
+
+@pytest.mark.parametrize("told", ["before", "after", "late"])
+async def test_a_demand_that_was_over_is_ordered_again_when_the_payment_is_taken_back(
+    auto_world: Any, day: Day, told: str
+) -> None:
+    """The scheduler tells of it by another topic than the payment comes by."""
+    bill, _ = await ordered(auto_world, day)
+    over = suppressed(auto_world, bill, demand=uuid7(), rule="paid")
+    await auto_world.publish(*([over] if told == "before" else []))
+    await bill.paid()
+    await auto_world.publish(*([over] if told == "after" else []))
+    await bill.reversed()
+    await auto_world.publish(*([over] if told == "late" else []))
+    assert (await auto_world.get("/v1/tasks", kind="demand-not-sent"))["data"] == []
     await auto_world.live_until(day(36), demands=False)
     assert [event.rung for event in await auto_world.triggered()] == [
         "account-manager",

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from uuid6 import uuid7
 
 from remit_events.escalations import EscalationResolved
-from remit_events.invoices import Allocation, DisputeOpened, DisputeResolved, FollowUpHeld, InvoicePaid, PaymentReversed
+from remit_events.invoices import DisputeOpened, DisputeResolved, FollowUpHeld, InvoicePaid
 from remit_events.state import Hold, Stage
 
 Day = Callable[[int], date]
@@ -44,11 +44,7 @@ async def test_a_payment_taken_back_goes_on_where_it_was(auto_world: Any, day: D
     bill = await customer.invoice()
     await auto_world.remind(bill, 1, 7, 14)
     await bill.paid()
-    state = bill.after(status="issued", balance_minor=100_000)
-    given = {"payment_id": uuid7(), "reference": "x", "currency": "EUR", "amount_minor": -100_000, "reason": "bounced"}
-    allocation = Allocation(amount_minor=-100_000, invoice=state)
-    keys = auto_world.keys(customer)
-    await auto_world.publish(PaymentReversed(**keys, **given, received_on=auto_world.today, allocations=(allocation,)))
+    await bill.reversed()
     await auto_world.live_until(day(31))
     assert [rung for rung, _, _ in await auto_world.taken()] == ["account-manager", "formal-demand"]
 

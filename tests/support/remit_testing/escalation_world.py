@@ -14,7 +14,14 @@ from uuid6 import uuid7
 from remit_events.bus import Bus, Record
 from remit_events.envelope import CustomerEvent, Event, Message
 from remit_events.escalations import EVENTS, EscalationTriggered
-from remit_events.invoices import CustomerChanged, InvoiceIssued, InvoicePaid, InvoiceVoided
+from remit_events.invoices import (
+    Allocation,
+    CustomerChanged,
+    InvoiceIssued,
+    InvoicePaid,
+    InvoiceVoided,
+    PaymentReversed,
+)
 from remit_events.notifications import ReminderFailed, ReminderSent
 from remit_events.schedule import Item, PaymentDue, Window
 from remit_events.state import Channel, CustomerState, InvoiceState, SellerState, Stage, Tone
@@ -74,6 +81,22 @@ class Bill:
     async def paid(self) -> None:
         given = {"payment_id": uuid7(), "paid_on": self.world.today, "days_late": 1}
         await self.change(InvoicePaid, given, status="paid", balance_minor=0)
+
+    async def reversed(self) -> None:
+        """All that was paid of it is taken back."""
+        state = self.after(status="issued", balance_minor=self.state.total_minor)
+        await self.world.publish(
+            PaymentReversed(
+                **self.world.keys(self.debtor),
+                payment_id=uuid7(),
+                reference="x",
+                currency=state.currency,
+                amount_minor=-state.total_minor,
+                received_on=self.world.today,
+                allocations=(Allocation(amount_minor=-state.total_minor, invoice=state),),
+                reason="bounced",
+            )
+        )
 
     async def void(self) -> None:
         await self.change(InvoiceVoided, {"reason": "wrong"}, status="void", balance_minor=0)

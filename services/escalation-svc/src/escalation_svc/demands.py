@@ -11,6 +11,8 @@ from escalation_svc.records import ApprovalRow, Case, RungRow
 from remit_events.state import Stage
 
 NOT_SENT = "demand-not-sent"
+# By these it was over, not in the way of anything: when money is owed again after all, it is ordered again.
+OVER = frozenset({"paid", "void"})
 _NOTE = (
     "The formal demand could not be sent ({rule}). Find another way to reach the customer, then re-open the case "
     "to have it ordered again."
@@ -23,16 +25,20 @@ def ordered(case: Case) -> RungRow | None:
 
 
 def refused(book: Book, case: Case, step: str, rule: str, now: datetime) -> None:
-    """The scheduler will not send it: a person must look, the ladder does not go on by itself."""
+    """The scheduler will not send it: unless it was over, a person must look, the ladder does not go on by itself."""
     rung = ordered(case)
     if rung is not None and rung.key == step:
         _refuse(book, case, rung, rule, now)
 
 
 def follow(book: Book, case: Case, now: datetime) -> None:
-    """Refused when all its deliveries failed; refused no longer when one went out after all."""
+    """Refused when all its deliveries failed; refused no longer when one went out after all, or when it was over."""
     rung = ordered(case) if case.escalated else None
     if rung is None:
+        return
+    if rung.refused_rule in OVER:
+        rung.withdrawn_at = now
+        book.changed_rungs.append((case, rung))
         return
     statuses = {row.status for row in case.contacts.values() if row.stage is Stage.DEMAND}
     if "sent" in statuses and rung.refused_rule is not None:
@@ -50,7 +56,8 @@ def _refuse(book: Book, case: Case, rung: RungRow, rule: str, now: datetime) -> 
     rung.refused_rule = rule
     book.changed_rungs.append((case, rung))
     book.touch(case)
-    tasks.add(book, case, NOT_SENT, rung.key, _NOTE.format(rule=rule), place, 1, now)
+    if rule not in OVER:
+        tasks.add(book, case, NOT_SENT, rung.key, _NOTE.format(rule=rule), place, 1, now)
 
 
 def reopen(book: Book, case: Case, by: str, reason: str, now: datetime) -> list[str]:

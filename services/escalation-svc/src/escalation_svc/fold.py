@@ -34,17 +34,12 @@ def concerns(event: object) -> bool:
     if isinstance(event, PaymentDue | DeliveryEvent | ReminderCancelled):
         return event.stage in FOLLOW_UP
     if isinstance(event, TouchSuppressed):
-        return _refuses_a_demand(event)
+        return event.demand_id is not None and event.outcome == "suppressed"
     if isinstance(event, ReplyReceived):
         return True
     if not isinstance(event, CustomerEvent) or isinstance(event, FollowUpExhausted):
         return False  # the ladder counts days and reminders, not what the policy has left
     return event.customer_state() is not None or bool(event.invoice_states())
-
-
-def _refuses_a_demand(event: TouchSuppressed) -> bool:
-    """Whether a demand that was ordered will not go; that of a paid or void invoice is over anyway."""
-    return event.demand_id is not None and event.outcome == "suppressed" and event.rule not in ("paid", "void")
 
 
 def fold_customer(customer: Customer, state: CustomerState) -> bool:
