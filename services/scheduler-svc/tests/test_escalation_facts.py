@@ -6,9 +6,12 @@ from datetime import date
 
 import pytest
 from remit_testing.scheduler_world import World
+from remit_testing.scheduling import make_customer, make_invoice
+from uuid6 import uuid7
 
+from remit_events.invoices import InvoiceIssued
 from remit_events.schedule import PaymentDue, TouchSuppressed
-from remit_events.state import Channel
+from remit_events.state import Channel, CustomerState, InvoiceState
 from scheduler_svc.policy_file import shipped
 
 
@@ -103,3 +106,34 @@ async def test_later_rungs_stop_the_chasing(world: World) -> None:
     await world.tell(world.rung(invoice, action="agency", rung="collections-agency", stops_chasing=True))
     assert await world.play("2026-03-10 00:00") == []
     assert (await world.log(invoice))[-1] == ("final-notice", "suppressed", "escalated")
+
+
+def unheard_of(world: World) -> tuple[CustomerState, InvoiceState]:
+    """A customer and an invoice nobody has told this service of."""
+    customer = make_customer(id=uuid7())
+    invoice: InvoiceState = make_invoice(id=uuid7(), customer_id=customer.id)
+    world.invoices[invoice.id] = invoice
+    world.at("2026-02-20 10:00")
+    return customer, invoice
+
+
+async def test_a_rung_heard_of_before_its_customer_waits_for_them(world: World) -> None:
+    """Topics have no order: a scheduler that reads from the start may meet escalations first."""
+    customer, invoice = unheard_of(world)
+    await world.tell(world.rung(invoice))
+    assert await world.rows("SELECT 1 FROM dead_letter") == []
+    assert await world.rows("SELECT 1 FROM follow_up") == []
+    await world.customer_changes(customer)
+    assert await world.rows("SELECT 1 FROM customer WHERE waiting IS NOT NULL") == []
+    await world.tell(InvoiceIssued(seller_id=world.seller.id, customer_id=customer.id, invoice=invoice))
+    (due,) = await world.play("2026-03-10 00:00")
+    assert (due.stage, due.items[0].invoice.id) == ("demand", invoice.id)
+
+
+async def test_what_ended_before_the_customer_came_has_ended(world: World) -> None:
+    customer, invoice = unheard_of(world)
+    event = world.rung(invoice)
+    await world.tell(event, world.resolved(event, "withdrawn"))
+    await world.customer_changes(customer)
+    assert [row.escalated for row in await world.rows("SELECT escalated FROM follow_up")] == [None]
+    assert [row.withdrawn for row in await world.rows("SELECT withdrawn FROM demand")] == [True]

@@ -12,6 +12,7 @@ from remit_events.envelope import CustomerEvent, Event
 from remit_events.state import CustomerState
 from remit_service.bulk import new_id
 from scheduler_svc.days import today_of
+from scheduler_svc.early import Told
 from scheduler_svc.ledger import DemandDue, FinalOutcome, FollowUp, Progress, TouchItem
 from scheduler_svc.outgoing import decision_event
 from scheduler_svc.records import debtor
@@ -28,6 +29,7 @@ class CustomerRecord:
     addresses: list[str]
     suppressed: list[str]
     next_at: datetime | None
+    waiting: list[Told]
     changed: bool = False
 
     def known(self) -> CustomerState:
@@ -35,6 +37,21 @@ class CustomerRecord:
         if self.state is None:
             raise LookupError(f"customer {self.id} is not known yet")
         return self.state
+
+    def waits(self, told: Told) -> bool:
+        """Keeps what cannot be understood before the customer is known; False when it can be folded now."""
+        if self.state is not None or not told.needs_customer:
+            return False
+        self.waiting.append(told)
+        self.changed = True
+        return True
+
+    def arrived(self) -> list[Told]:
+        """What waited for the customer, once they are known."""
+        if self.state is None:
+            return []
+        arrived, self.waiting = self.waiting, []
+        return arrived
 
     def look_at(self, moment: datetime) -> None:
         """Has the sweep look at the customer at `moment`, if not earlier; never at one who is not known yet."""

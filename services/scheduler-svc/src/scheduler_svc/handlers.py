@@ -31,6 +31,7 @@ from remit_service.clock import Clock
 from remit_service.sellers import apply_seller_events
 from scheduler_svc import customer_facts, delivery_facts, escalation_facts, invoice_facts, policies, shelving
 from scheduler_svc.book import Book
+from scheduler_svc.early import Told
 from scheduler_svc.policies import PolicyCache
 
 if TYPE_CHECKING:
@@ -51,14 +52,14 @@ class Handlers:
     async def handle(self, session: Session, received: Sequence[Received]) -> None:
         """Any events of the three topics, in bus order, each for the first time."""
         await self._sellers(session, received)
-        events = [(one.event, one) for one in received if _concerns(one)]
-        told = [(event, one) for event, one in events if isinstance(event, CustomerEvent)]
+        concerning = [(one.event, one.message) for one in received if _concerns(one)]
+        told = [Told(event, m.id, m.time) for event, m in concerning if isinstance(event, CustomerEvent)]
         if not told:
             return
         book = Book(self._clock.now())
-        await _load(session, book, [event for event, _ in told])
-        for event, one in told:
-            _fold(book, event, one)
+        await _load(session, book, [one.event for one in told])
+        for one in told:
+            _fold(book, one)
         opened = invoice_facts.new_ones(book)
         if opened:
             sellers = sorted({record.seller_id for record in opened})
@@ -88,6 +89,7 @@ async def _load(session: Session, book: Book, events: Sequence[CustomerEvent]) -
     closing = [event for event in events if isinstance(event, ContactSuppressed | ContactRestored)]
     addresses = [(event.seller_id, f"{event.channel}:{event.recipient_sha256}") for event in closing]
     await shelving.lock_customers(session, book, whose, addresses)
+    events = [*events, *(one.event for customer in book.customers.values() for one in customer.waiting)]
     states = [(event.seller_id, state) for event in events if (state := event.customer_state())]
     await shelving.load_suppressions(session, book, states)
     await shelving.load_touches(session, book, list(_touch_ids(events)))
@@ -103,12 +105,15 @@ def _touch_ids(events: Iterable[CustomerEvent]) -> set[UUID]:
     return {event.touch_id for event in events if isinstance(event, DeliveryEvent | ReminderCancelled)}
 
 
-def _fold(book: Book, event: CustomerEvent, one: Received) -> None:
-    """One event: states first, then the fact."""
+def _fold(book: Book, told: Told) -> None:
+    """One event: states first, then the fact, and with a customer's first state what waited for it."""
+    event, customer = told.event, book.customers[told.event.customer_id]
+    if customer.waits(told):
+        return
     if state := event.customer_state():
         customer_facts.customer_changed(book, state)
     opens = event.topic == invoices.TOPIC or isinstance(event, EscalationTriggered)
-    invoice_facts.invoice_states(book, event, one.message.time, opens=opens)
+    invoice_facts.invoice_states(book, event, told.at, opens=opens)
     match event:
         case FollowUpReleased():
             invoice_facts.released(book, event)
@@ -125,10 +130,12 @@ def _fold(book: Book, event: CustomerEvent, one: Received) -> None:
         case ContactRestored():
             customer_facts.contact_restored(book, event)
         case ReplyReceived():
-            customer_facts.reply_received(book, event, one.message.id, one.message.time)
+            customer_facts.reply_received(book, event, told.id, told.at)
         case ReplyAnswered():
             customer_facts.reply_answered(book, event)
         case EscalationTriggered():
-            escalation_facts.triggered(book, event, one.message.id, one.message.time)
+            escalation_facts.triggered(book, event, told.id, told.at)
         case EscalationResolved():
             escalation_facts.resolved(book, event)
+    for one in customer.arrived():
+        _fold(book, one)

@@ -11,7 +11,7 @@ from remit_events.outbox import emit
 from remit_events.session import Session
 from remit_events.state import Channel, CustomerState
 from remit_service.bulk import execute, fetch, insert_rows, new_id, update_rows
-from scheduler_svc import records
+from scheduler_svc import early, records
 from scheduler_svc import tables as t
 from scheduler_svc.book import Book, CustomerRecord, DemandRecord, FollowUpRecord, TouchRecord
 from scheduler_svc.storing import demand_values
@@ -20,7 +20,7 @@ _SHARING = """
 SELECT id FROM customer WHERE seller_id = ANY(:sellers) AND addresses && CAST(:addresses AS text[])
 """
 _LOCK = """
-SELECT id, seller_id, snapshot, version, addresses, suppressed, next_at FROM customer
+SELECT id, seller_id, snapshot, version, addresses, suppressed, next_at, waiting FROM customer
 WHERE id = ANY(:ids) ORDER BY id FOR UPDATE
 """
 _TOUCHES = """
@@ -60,9 +60,8 @@ async def lock_customers(
 async def _lock(session: Session, book: Book, ids: Iterable[UUID]) -> None:
     for row in await fetch(session, _LOCK, ids=list(ids)):
         state = CustomerState.model_validate(row.snapshot) if row.snapshot else None
-        book.customers[row.id] = CustomerRecord(
-            row.id, row.seller_id, state, row.version, row.addresses, row.suppressed, row.next_at
-        )
+        fixed = (row.id, row.seller_id, state, row.version, row.addresses, row.suppressed, row.next_at)
+        book.customers[row.id] = CustomerRecord(*fixed, waiting=early.read(row.waiting))
 
 
 def _placeholder(customer_id: UUID, seller_id: UUID) -> dict[str, Any]:
@@ -166,6 +165,7 @@ def _customer(one: CustomerRecord) -> dict[str, Any]:
         "addresses": one.addresses,
         "suppressed": one.suppressed,
         "next_at": one.next_at,
+        "waiting": early.stored(one.waiting),
     }
 
 

@@ -40,6 +40,8 @@ customer = Table(
     Column("addresses", ARRAY(Text), nullable=False),
     Column("suppressed", ARRAY(Text), nullable=False),
     _moment("next_at", nullable=True),
+    # Escalations that were heard of before the customer: [{id, at, type, data}], in their order.
+    Column("waiting", JSONB),
     Index("customer_external_id", "seller_id", "external_id"),
     Index("customer_next_at", "next_at", postgresql_where=text("next_at IS NOT NULL")),
     Index("customer_addresses", "addresses", postgresql_using="gin"),
