@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from remit_testing.notifier import World
 from remit_testing.notifier_samples import demand_terms
+from uuid6 import uuid7
 
 from remit_events.notifications import ReminderCancelled, ReminderFailed, ReminderSent
 from remit_events.state import Channel, Hold, Promise, Stage
@@ -97,6 +98,21 @@ async def test_without_its_leading_item_nothing_goes(world: World) -> None:
     assert [item.invoice.id for item in cancelled.kept] == [other.id]
     assert await world.statuses() == {"email": "cancelled", "sms": "cancelled"}
     assert not world.files()
+
+
+async def test_what_is_left_after_a_part_payment_must_still_be_worth_a_message(world: World) -> None:
+    customer = await world.customer()
+    small, other = world.invoice(customer), world.invoice(customer)
+    touch = world.due(customer, small, other)
+    at_least = [item.model_copy(update={"minimum_minor": 500}) for item in touch.items]
+    world.change(small, balance_minor=200, status="partly_paid")
+    await world.publish(touch.model_copy(update={"items": tuple(at_least), "touch_id": uuid7()}))
+    await world.publish(touch.model_copy(update={"items": (at_least[0],)}))
+    await world.settle()
+    [cancelled] = await world.told(ReminderCancelled)
+    assert (cancelled.touch_id, cancelled.whole, cancelled.rule) == (touch.touch_id, True, "below-minimum")
+    [sent] = await world.told(ReminderSent)
+    assert [item.amount_minor for item in sent.items] == [200, 11900]  # together they ask for enough
 
 
 async def test_an_invoice_the_books_do_not_know_is_not_asked_for(world: World) -> None:

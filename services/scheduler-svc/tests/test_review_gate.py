@@ -112,7 +112,8 @@ class TestMinimumBalance:
 
     def test_is_over_the_messages_items_of_a_currency_together(self) -> None:
         small = [follow(make_invoice(f"R{n}", balance_minor=1300), self.policy) for n in (1, 2)]
-        assert len(look("2026-01-26 09:00", *small, policy=self.policy).touches) == 1
+        (touch,) = look("2026-01-26 09:00", *small, policy=self.policy).touches
+        assert [item.minimum_minor for item in touch.content] == [2500, 2500]  # for the last check
         result = look("2026-01-26 09:00", small[0], policy=self.policy)
         assert rules(result) == [("courtesy", "suppressed", "below-minimum")]
 

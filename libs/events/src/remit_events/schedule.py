@@ -15,13 +15,15 @@ TOPIC = "remit.schedule.v1"
 class Item(Snapshot):
     """One invoice of a message: its state when decided, the step it stands for, what is asked for.
 
-    `amount_minor` is the undisputed balance; `days_overdue` is negative before the due date.
+    `amount_minor` is the undisputed balance; `days_overdue` is negative before the due date. Its policy sends nothing
+    that asks for less than `minimum_minor`, of a message's items in its currency together.
     """
 
     invoice: InvoiceState
     step: str
     amount_minor: int
     days_overdue: int
+    minimum_minor: int = 0
 
 
 class Window(Snapshot):

@@ -5,6 +5,7 @@ The scheduler decided; this only takes back. Order and names of the rules: domai
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -18,7 +19,12 @@ FOLLOW_UP = frozenset({Stage.UPCOMING, Stage.DUE, Stage.OVERDUE, Stage.DEMAND})
 DEMAND_NEEDS = 3
 
 AUTOMATION_OFF = "automation-off"
+BELOW_MINIMUM = "below-minimum"
 EXPIRED = "expired"
+
+
+# An item and the rule it is refused by.
+Judged = tuple[Item, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,7 @@ def decide(stage: Stage, items: tuple[Item, ...], facts: Facts) -> Verdict:
     """The leading item dropped, or nothing left, or the kill switch: the whole touch is off."""
     if not facts.automation_on:
         return Verdict(tuple(_fresh(stage, item, facts) for item in items), rule=AUTOMATION_OFF)
-    judged = [(item, _refusal(stage, item, facts)) for item in items]
+    judged = _enough([(item, _refusal(stage, item, facts)) for item in items], facts)
     dropped = tuple(DroppedItem(item=_fresh(stage, item, facts), rule=rule) for item, rule in judged if rule)
     kept = tuple(_fresh(stage, item, facts) for item, rule in judged if not rule)
     leading = judged[0][1]
@@ -75,6 +81,19 @@ def _refusal(stage: Stage, item: Item, facts: Facts) -> str | None:
     if stage is Stage.INVOICE:
         return None
     return _not_now(state, facts) or _not_enough(stage, state, facts)
+
+
+def _enough(judged: list[Judged], facts: Facts) -> list[Judged]:
+    """Refuses what is left that asks for less, in its currency and together, than its policy does at least."""
+    if not any(item.minimum_minor for item, _ in judged):
+        return judged
+    left: Counter[str] = Counter()
+    for item, rule in judged:
+        left[item.invoice.currency] += 0 if rule else facts.states[item.invoice.id].chased_minor
+    return [
+        (item, BELOW_MINIMUM if rule is None and left[item.invoice.currency] < item.minimum_minor else rule)
+        for item, rule in judged
+    ]
 
 
 def _not_now(state: InvoiceState, facts: Facts) -> str | None:

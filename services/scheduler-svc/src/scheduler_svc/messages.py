@@ -111,7 +111,13 @@ def item(work: Work, follow_up: FollowUp, step: str) -> Item:
     invoice = follow_up.invoice
     today = work.days_of(follow_up).local_date(work.now)
     late = (today - invoice.due_date).days if invoice.due_date else 0
-    return Item(invoice=invoice, step=step, amount_minor=invoice.chased_minor, days_overdue=late)
+    return Item(
+        invoice=invoice,
+        step=step,
+        amount_minor=invoice.chased_minor,
+        days_overdue=late,
+        minimum_minor=work.policy_of(follow_up).minimum_balance.get(invoice.currency, 0),
+    )
 
 
 def stage_on(today: date, due_date: date) -> Stage:
