@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, time
+from datetime import date, time, timedelta
 from typing import Any
 
 import pytest
@@ -116,6 +116,48 @@ async def test_cases_are_listed_by_what_is_asked(world: Any, day: Day) -> None:
     assert rest["next_cursor"] is None
 
 
+async def test_lists_give_what_changed_since(world: Any, day: Day) -> None:
+    early, late = await world.customer("Early"), await world.customer("Late")
+    await early.invoice("A-1")
+    bill = await late.invoice("B-1")
+    for offset in (7, 8):
+        world.go(day(offset))
+        await bill.remind()
+    await world.live_until(day(15))
+    taken_at = (await world.triggered())[-1]
+    since = world.clock.now().isoformat()
+    world.clock.set(world.clock.now() + timedelta(hours=1))
+
+    async def numbers(path: str, moment: str) -> list[str]:
+        return [one["invoice_number"] for one in (await world.get(path, updated_since=moment))["data"]]
+
+    assert taken_at.rung == "account-manager"
+    assert await numbers("/v1/cases", "2020-01-01T00:00:00Z") == ["A-1", "B-1"]
+    assert await numbers("/v1/tasks", "2020-01-01T00:00:00Z") == ["B-1"]
+    assert await numbers("/v1/cases", since) == await numbers("/v1/tasks", since) == []
+    task = (await world.get("/v1/tasks"))["data"][0]
+    await world.post(f"/v1/tasks/{task['id']}/complete", {"by": "Mara"})
+    assert await numbers("/v1/tasks", since) == ["B-1"]
+    await bill.paid()
+    assert await numbers("/v1/cases", since) == ["B-1"]
+    for path in ("/v1/cases", "/v1/tasks", "/v1/approvals"):
+        answer = await world.client.get(path, params={"updated_since": "2026-01-31T09:00:00"})
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "updated_since")
+
+
+async def test_every_version_of_a_ladder_is_listed(world: Any) -> None:
+    assert [one["version"] for one in (await world.get("/v1/ladders/default/versions"))["data"]] == [1]
+    assert (await world.client.get("/v1/ladders/never-saved/versions")).status_code == 404
+    for _ in range(3):
+        await world.post("/v1/ladders/quick/versions", QUICK, 201, assign="business")
+    page = await world.get("/v1/ladders/quick/versions", limit=2)
+    rest = await world.get("/v1/ladders/quick/versions", limit=2, cursor=page["next_cursor"])
+    listed = page["data"] + rest["data"]
+    assert [(one["version"], one["assigned_to"]) for one in listed] == [(n, ["business"]) for n in (1, 2, 3)]
+    assert listed[1] == await world.get("/v1/ladders/quick/versions/2")
+    assert rest["next_cursor"] is None
+
+
 async def test_a_case_says_what_it_waits_for(world: Any, day: Day) -> None:
     customer = await world.customer()
     bill = await customer.invoice()
@@ -184,7 +226,7 @@ async def test_the_document_names_examples_and_errors_for_every_route(world: Any
     document = world.service.app.openapi()
     assert document["openapi"].startswith("3.1")
     routes = [(path, op) for path, operations in document["paths"].items() for op in operations.values()]
-    assert len(routes) == 15
+    assert len(routes) == 16
     for path, operation in routes:
         assert {"401", "403"} <= set(operation["responses"]), path
         good = operation["responses"].get("200") or operation["responses"]["201"]

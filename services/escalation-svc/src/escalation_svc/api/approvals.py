@@ -6,13 +6,13 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Query
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 
 from escalation_svc import tables as t
 from escalation_svc.api.inputs import Digest, Name, Reason
 from escalation_svc.api.preview import Preview, preview_of, render
 from escalation_svc.api.views import SHA, ApprovalOut, ReasonOut, about_of, approval_of, example
-from escalation_svc.api.wiring import CustomerQuery, InvoiceQuery, Reader, WiringDep, Writer, about
+from escalation_svc.api.wiring import CustomerQuery, InvoiceQuery, Reader, SinceQuery, WiringDep, Writer, about
 from escalation_svc.approvals import Request, approve, objections, open_request, reject, request_of
 from escalation_svc.ladders import shelf
 from escalation_svc.loading import read
@@ -54,6 +54,7 @@ async def list_approvals(
     status: Annotated[Status | None, Query(description="Only those; `pending` is what waits.")] = None,
     customer: CustomerQuery = None,
     invoice: InvoiceQuery = None,
+    updated_since: SinceQuery = None,
 ) -> Listing[ApprovalOut]:
     """Approvals, oldest first."""
     chosen: Select[Any] = select(t.approval.c.id, t.approval.c.case_id)
@@ -62,6 +63,9 @@ async def list_approvals(
     chosen = about(chosen.where(t.approval.c.seller_id == caller.seller_id), customer, invoice)
     if status is not None:
         chosen = chosen.where(t.approval.c.status == status)
+    if updated_since is not None:
+        changed_at = func.coalesce(t.approval.c.decided_at, t.approval.c.requested_at)
+        chosen = chosen.where(changed_at >= updated_since)
     rows, next_cursor = await paginate(session, chosen, page, t.approval.c.id)
     requests = await _requests(session, wiring.default_ladder, {r.id: r.case_id for r in rows}, now)
     return Listing(data=[approval_out(request) for request in requests], next_cursor=next_cursor)

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, select
 from escalation_svc import tables as t
 from escalation_svc.api.inputs import Name, Reason
 from escalation_svc.api.views import CaseOut, MessageOut, case_values, example
-from escalation_svc.api.wiring import CustomerQuery, InvoiceQuery, Reader, WiringDep, Writer, about
+from escalation_svc.api.wiring import CustomerQuery, InvoiceQuery, Reader, SinceQuery, WiringDep, Writer, about
 from escalation_svc.approvals import finish
 from escalation_svc.demands import reopen
 from escalation_svc.ladders import shelf
@@ -50,6 +50,7 @@ async def list_cases(
     customer: CustomerQuery = None,
     invoice: InvoiceQuery = None,
     escalated: Annotated[bool | None, Query(description="Whether a rung was taken or asked for.")] = None,
+    updated_since: SinceQuery = None,
 ) -> Listing[CaseOut]:
     """Cases in the order they were opened; every issued invoice has one."""
     chosen = select(t.case).join(t.customer, t.customer.c.id == t.case.c.customer_id)
@@ -58,6 +59,8 @@ async def list_cases(
         chosen = chosen.where(t.case.c.status == status)
     if escalated is not None:
         chosen = chosen.where(t.case.c.escalated.is_(escalated))
+    if updated_since is not None:
+        chosen = chosen.where(t.case.c.updated_at >= updated_since)
     rows, next_cursor = await paginate(session, chosen, page, t.case.c.id)
     book = await read(session, rows)
     ladders = await shelf(session, book, wiring.default_ladder)

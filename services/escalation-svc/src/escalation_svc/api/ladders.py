@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import Path, Query
@@ -55,6 +55,19 @@ async def list_ladders(session: SessionDep, caller: Reader, page: PageDep) -> Li
 async def get_ladder(key: KeyPath, session: SessionDep, caller: Reader) -> LadderOut:
     """The newest version."""
     return await _out(session, caller.seller_id, key)
+
+
+@router.get("/{key}/versions", responses=problem_responses(401, 403, 404, 422))
+async def list_versions(key: KeyPath, session: SessionDep, caller: Reader, page: PageDep) -> Listing[LadderOut]:
+    """Every version of a ladder, oldest first."""
+    c = t.ladder_version.c
+    found = select(c.version, c.body).where(c.seller_id == caller.seller_id, c.key == key)
+    rows, next_cursor = await paginate(session, found, page, c.version)
+    if not rows and page.cursor is None:  # a shipped one that was never saved, or none at all
+        return Listing(data=[await _out(session, caller.seller_id, key)])
+    assigned = await _assigned(session, caller.seller_id, key)
+    data = [LadderOut(key=key, version=row.version, rungs=row.body["rungs"], assigned_to=assigned) for row in rows]
+    return Listing(data=data, next_cursor=next_cursor)
 
 
 @router.get("/{key}/versions/{version}", responses=problem_responses(401, 403, 404))
@@ -110,7 +123,12 @@ async def _replan(session: Session, seller: UUID, now: datetime) -> None:
 
 async def _out(session: Session, seller: UUID, key: str, version: int | None = None) -> LadderOut:
     ladder, body = await ladders.find(session, seller, key, version)
+    assigned = await _assigned(session, seller, key)
+    return LadderOut(key=key, version=ladder.version, rungs=body["rungs"], assigned_to=assigned)
+
+
+async def _assigned(session: Session, seller: UUID, key: str) -> list[str]:
+    """The profiles that follow a ladder."""
     c = t.ladder_assignment.c
-    assigned = await session.scalars(select(c.profile).where(c.seller_id == seller, c.key == key).order_by(c.profile))
-    values: dict[str, Any] = {"key": key, "version": ladder.version, "rungs": body["rungs"]}
-    return LadderOut(**values, assigned_to=list(assigned.all()))
+    found = await session.scalars(select(c.profile).where(c.seller_id == seller, c.key == key).order_by(c.profile))
+    return list(found.all())

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Query
-from sqlalchemy import Select, select, update
+from sqlalchemy import Select, func, select, update
 
 from escalation_svc import tables as t
 from escalation_svc.api.inputs import Name, Reason
 from escalation_svc.api.views import TaskOut, example
-from escalation_svc.api.wiring import CustomerQuery, InvoiceQuery, Reader, Writer, about
+from escalation_svc.api.wiring import CustomerQuery, InvoiceQuery, Reader, SinceQuery, Writer, about
 from escalation_svc.loading import lock_customers
 from remit_events.escalations import ReplyAnswered
 from remit_events.outbox import emit
@@ -51,6 +51,7 @@ async def list_tasks(
     ] = None,
     customer: CustomerQuery = None,
     invoice: InvoiceQuery = None,
+    updated_since: SinceQuery = None,
 ) -> Listing[TaskOut]:
     """Tasks, oldest first."""
     chosen = about(_tasks(caller.seller_id), customer, invoice)
@@ -58,6 +59,8 @@ async def list_tasks(
         chosen = chosen.where(t.task.c.status == status)
     if kind is not None:
         chosen = chosen.where(t.task.c.kind == kind)
+    if updated_since is not None:
+        chosen = chosen.where(func.coalesce(t.task.c.done_at, t.task.c.created_at) >= updated_since)
     rows, next_cursor = await paginate(session, chosen, page, t.task.c.id)
     manager = await _account_manager(session, caller.seller_id)
     return Listing(data=[_out(row, manager) for row in rows], next_cursor=next_cursor)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import httpx
 from fastapi import Depends, Query, Request
+from pydantic import AwareDatetime
 from sqlalchemy import Select
 
 from escalation_svc import tables as t
@@ -35,6 +36,7 @@ Reader = Annotated[Caller, require("escalations:read")]
 Writer = Annotated[Caller, require("escalations:write")]
 
 CustomerQuery = Annotated[str | None, Query(max_length=200, description="A customer's id, or your own id of them.")]
+SinceQuery = Annotated[AwareDatetime | None, Query(description="Only what changed since.")]
 InvoiceQuery = Annotated[str | None, Query(max_length=200, description="An invoice's id or number.")]
 
 
