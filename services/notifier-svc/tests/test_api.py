@@ -163,6 +163,8 @@ async def test_keys_and_scopes_are_asked_for(world: World, client: SellerClient)
         ("GET", "/v1/templates"),
         ("POST", "/v1/templates/preview"),
         ("GET", "/v1/suppressions"),
+        ("GET", "/v1/replies"),
+        ("GET", f"/v1/replies/{uuid7()}"),
         ("POST", "/v1/suppressions"),
         ("DELETE", f"/v1/suppressions/{uuid7()}"),
         ("GET", "/v1/live-mode"),

@@ -89,7 +89,11 @@ async def test_what_is_no_body(client: SellerClient, content: bytes) -> None:
 
 async def test_every_parameter(client: SellerClient) -> None:
     filters = "status customer invoice channel stage touch updated_since newest_first limit cursor"
-    parameters = {"/v1/deliveries": filters.split(), "/v1/suppressions": ["channel", "address", "limit", "cursor"]}
+    parameters = {
+        "/v1/deliveries": filters.split(),
+        "/v1/suppressions": ["channel", "address", "updated_since", "limit", "cursor"],
+        "/v1/replies": ["customer", "intent", "updated_since", "newest_first", "limit", "cursor"],
+    }
     for path, names in parameters.items():
         for name in names:
             for bad in NASTY:
@@ -100,7 +104,7 @@ async def test_every_parameter(client: SellerClient) -> None:
 
 async def test_every_place_in_a_path(client: SellerClient) -> None:
     for bad in ["x", "%00", "0", "..%2f..", "%F0%9F%92%B6", ID + "0", "'"]:
-        for path in ("/v1/deliveries/{}", "/v1/deliveries/{}/content", "/v1/unsubscribe/{}"):
+        for path in ("/v1/deliveries/{}", "/v1/replies/{}", "/v1/deliveries/{}/content", "/v1/unsubscribe/{}"):
             assert sound(await client.get(path.format(bad))), (path, bad)
         assert sound(await client.delete(f"/v1/suppressions/{bad}"))
 

@@ -63,6 +63,17 @@ async def test_replies_are_found_by_customer_and_intent(world: World, client: Se
     assert len(await world.told(ReplyReceived)) == 2
 
 
+async def test_a_moment_without_an_offset_is_refused_and_one_with_it_counts(world: World, client: SellerClient) -> None:
+    await world.customer()
+    await world.settle()
+    await say(world, "hello")
+    for path in ("/v1/replies", "/v1/deliveries", "/v1/suppressions"):
+        answer = await client.get(path, params={"updated_since": "2026-03-02T10:00:00"})
+        assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "timezone_aware")
+    assert len(await replies(client, updated_since="2026-03-02T11:00:00+01:00")) == 1
+    assert await replies(client, updated_since="2026-03-02T11:00:01+01:00") == []
+
+
 async def test_a_reply_taken_twice_is_one(world: World, client: SellerClient) -> None:
     await world.customer()
     await world.settle()

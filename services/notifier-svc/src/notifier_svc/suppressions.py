@@ -40,7 +40,8 @@ FROM json_to_recordset(CAST(:rows AS json)) AS r (
     id uuid, seller_id uuid, channel text, address_sha256 text, kind text, reason text, note text)
 ORDER BY seller_id, channel, address_sha256, kind DESC
 ON CONFLICT ON CONSTRAINT suppression_once DO UPDATE SET kind = excluded.kind, reason = excluded.reason,
-    note = excluded.note WHERE suppression.kind = 'courtesy' AND excluded.kind = 'full'
+    note = excluded.note, created_at = excluded.created_at
+WHERE suppression.kind = 'courtesy' AND excluded.kind = 'full'
 RETURNING seller_id, channel, address_sha256
 """)
 

@@ -7,6 +7,8 @@ import re
 import pytest
 
 from notifier_svc.rendering import render
+from notifier_svc.rendering.body import contact
+from notifier_svc.rendering.language import LANGUAGES
 from notifier_svc.rendering.letter import epc_qr
 from remit_events.state import Channel
 
@@ -73,6 +75,24 @@ def test_the_epc_code_asks_for_what_is_overdue_only(message, item):
     made = message(items=[item("1", 7, 100_000), item("2", -1, 500_000)])
     assert epc_qr(made) == epc_qr(message(items=[item("1", 7, 100_000)]))
     assert pdf_of(made).startswith(b"%PDF-")
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", "Write to us at the address above"),
+        ("de", "Schreiben Sie uns an die oben"),
+        ("fr", "Écrivez-nous à l’adresse"),
+    ],
+)
+def test_nobody_is_asked_to_reply_to_paper(message, language, said):
+    nobody = {"sender_email": None, "reply_to": None, "phone": None}
+    seller, words = message(seller=nobody).seller, LANGUAGES[language]
+    assert contact(seller, words, on_paper=True).startswith(said)
+    assert contact(seller, words) == words.say("contact_reply")
+    assert contact(seller.model_copy(update={"address": None}), words, on_paper=True) == ""
+    for address in (seller.address, None):
+        assert pages(pdf_of(message(seller=nobody | {"address": address}, language=language))) == 1
 
 
 def test_a_thank_you_carries_none(message, item):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Query, Response
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 from sqlalchemy import Select, Uuid, select
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.expression import cast
@@ -72,7 +71,7 @@ async def list_deliveries(
     channel: Annotated[Channel | None, Query()] = None,
     stage: Annotated[Stage | None, Query()] = None,
     touch: Annotated[UUID | None, Query()] = None,
-    updated_since: Annotated[datetime | None, Query()] = None,
+    updated_since: Annotated[AwareDatetime | None, Query()] = None,
     newest_first: Annotated[bool, Query()] = False,
 ) -> Listing[DeliveryOut]:
     """In the order they were decided, or the other way round."""

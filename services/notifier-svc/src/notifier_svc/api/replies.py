@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 from sqlalchemy import Select, select
 
 from notifier_svc import tables as t
@@ -71,6 +71,7 @@ async def list_replies(
     page: PageDep,
     customer: Annotated[str | None, Query(max_length=200, description="The customer's id or external id.")] = None,
     intent: Annotated[Intent | None, Query(description="`other` is what a person must read.")] = None,
+    updated_since: Annotated[AwareDatetime | None, Query()] = None,
     newest_first: Annotated[bool, Query()] = False,
 ) -> Listing[ReplyOut]:
     """In the order they came, or the other way round."""
@@ -81,6 +82,8 @@ async def list_replies(
         chosen = chosen.where(t.reply.c.customer_id == known if known else named)
     if intent is not None:
         chosen = chosen.where(t.reply.c.intent == intent)
+    if updated_since is not None:
+        chosen = chosen.where(t.reply.c.received_at >= updated_since)
     rows, next_cursor = await paginate(session, chosen, page, t.reply.c.id, descending=newest_first)
     return Listing(data=[_out(row) for row in rows], next_cursor=next_cursor)
 

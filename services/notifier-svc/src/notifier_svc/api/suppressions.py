@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import BaseModel, model_validator
+from pydantic import AwareDatetime, BaseModel, model_validator
 from sqlalchemy import select
 
 from notifier_svc import contacts
@@ -67,6 +67,7 @@ async def list_suppressions(
     page: PageDep,
     channel: Annotated[Channel | None, Query()] = None,
     address: Annotated[str | None, Query(max_length=500, description="With `channel`: only this address.")] = None,
+    updated_since: Annotated[AwareDatetime | None, Query()] = None,
 ) -> Listing[Suppression]:
     s = t.suppression.c
     chosen = select(t.suppression).where(s.seller_id == caller.seller_id)
@@ -74,6 +75,8 @@ async def list_suppressions(
         chosen = chosen.where(s.channel == channel)
         if address is not None:
             chosen = chosen.where(s.address_sha256 == address_hash(channel, address))
+    if updated_since is not None:
+        chosen = chosen.where(s.created_at >= updated_since)
     rows, next_cursor = await paginate(session, chosen, page, s.id)
     data = [Suppression.model_validate(row, from_attributes=True) for row in rows]
     return Listing(data=data, next_cursor=next_cursor)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from notifier_svc import contacts
 from notifier_svc.api.inputs import Word
@@ -73,7 +72,7 @@ class PlannedMessage(Body):
         },
     )
 
-    at: datetime
+    at: AwareDatetime
     customer_id: UUID
     stage: Stage
     step: Word

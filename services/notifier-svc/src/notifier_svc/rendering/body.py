@@ -180,15 +180,22 @@ def reference(message: MessageContext) -> str:
     return numbers if len(numbers) <= REFERENCE_LIMIT else clean.line(message.customer.external_id, REFERENCE_LIMIT)
 
 
-def contact(seller: SellerState, words: Language) -> str:
-    """Whom to ask, in one phrase: the reply address and the telephone number there are."""
+def contact(seller: SellerState, words: Language, *, on_paper: bool = False) -> str:
+    """Whom to ask, in one phrase: the reply address and the telephone number there are.
+
+    A letter cannot be replied to: without either it names the seller's postal address ("" without that too).
+    """
     email, phone = clean.line(seller.reply_to or seller.sender_email), clean.line(seller.phone, 40)
     phone = phone.replace(" ", NBSP)  # a number is not torn apart at a line's end
     if email and phone:
         return words.say("contact_email_phone", email=email, phone=phone)
     if email:
         return words.say("contact_email", email=email)
-    return words.say("contact_phone", phone=phone) if phone else words.say("contact_reply")
+    if phone:
+        return words.say("contact_phone", phone=phone)
+    if not on_paper:
+        return words.say("contact_reply")
+    return words.say("contact_address") if clean.lines(seller.address) else ""
 
 
 def _unsubscribe(message: MessageContext) -> str | None:

@@ -16,7 +16,7 @@ import segno.helpers
 import typst
 
 from notifier_svc.rendering import clean
-from notifier_svc.rendering.body import Body, Row, reference
+from notifier_svc.rendering.body import Body, Row, contact, reference
 from notifier_svc.rendering.context import MessageContext
 from notifier_svc.rendering.language import TEMPLATES, Choice
 from notifier_svc.rendering.view import View, payable
@@ -85,7 +85,7 @@ def _data(message: MessageContext, view: View, prose: Prose, body: Body, choice:
         "note": body.note,
         "pay": [row._asdict() for row in pay],
         "pay_missing": body.pay_missing,
-        "contact": body.contact,
+        "contact": contact(message.seller, choice.language, on_paper=True),
         "signature": body.signature,
         "imprint": body.imprint,
     }
