@@ -20,7 +20,13 @@ async def test_sellers_begin_with_the_shipped_ones(world: World) -> None:
         "individual": ["individual"],
         "intensive": [],
     }
-    assert found["business"]["policy"]["window"]["from"] == "09:00:00"
+
+
+async def test_what_is_shown_can_be_saved_again(world: World) -> None:
+    shown = (await world.get("/v1/policies"))["data"][0]["policy"]
+    saved = await world.save_policy(shown | {"minimum_gap_days": 2})
+    assert saved["policy"] == shown | {"minimum_gap_days": 2}
+    assert saved["policy"]["window"]["from"] == "09:00"
 
 
 async def test_each_save_is_the_next_version_and_none_changes(world: World) -> None:

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import time
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_serializer, field_validator
 from pydantic_core import PydanticCustomError
 
 from remit_events.schedule import Window
 from remit_events.state import Channel, Tone
+from remit_service.flaws import Flaw
 from remit_service.money import exponent
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -27,21 +27,6 @@ Entry = Literal["first", "by-age"]
 LONGEST_OFFSET = 730
 LONGEST_RULE_DAYS = 92
 _TIME = re.compile(r"^([01]\d|2[0-3]):[0-5]\d$")
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What is wrong with a policy, where (`path` from the root), and the way out in `detail`."""
-
-    path: tuple[str | int, ...]
-    code: str
-    detail: str
-    value: Any = None
-
-    @property
-    def pointer(self) -> str:
-        """RFC 6901."""
-        return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in self.path)
 
 
 class _Part(BaseModel):
@@ -91,6 +76,10 @@ class WindowSpec(_Part):
             raise PydanticCustomError("local_time", 'Write a local time as "HH:MM", from "00:00" to "23:59".')
         return time.fromisoformat(given)
 
+    @field_serializer("opens", "until", when_used="json")
+    def _as_written(self, at: time) -> str:
+        return f"{at:%H:%M}"
+
     def as_event(self) -> Window:
         return Window(days=self.days, opens=self.opens, until=self.until, skip_holidays=self.skip_holidays)
 
@@ -136,46 +125,44 @@ class Policy(_Part):
     catch_up: CatchUp = "collapse"
     entry: Entry = "first"
 
-    def faults(self) -> list[Fault]:
+    def flaws(self) -> list[Flaw]:
         """Everything that cannot work; empty when the policy can be used."""
-        return [*_step_faults(self.steps), *_window_faults(self.window), *_rule_faults(self)]
+        return [*_step_flaws(self.steps), *_window_flaws(self.window), *_rule_flaws(self)]
 
     def as_body(self) -> dict[str, Any]:
         """The shape of the file, as JSON."""
-        body = self.model_dump(mode="json", by_alias=True)
-        body["window"] |= {"from": f"{self.window.opens:%H:%M}", "to": f"{self.window.until:%H:%M}"}
-        return body
+        return self.model_dump(mode="json", by_alias=True)
 
 
-def _step_faults(steps: tuple[Step, ...]) -> Iterator[Fault]:
+def _step_flaws(steps: tuple[Step, ...]) -> Iterator[Flaw]:
     if not steps:
-        yield Fault(("steps",), "empty", "a policy needs at least one step", [])
+        yield Flaw(("steps",), "empty", "a policy needs at least one step", [])
     seen: dict[str, int] = {}
     for n, step in enumerate(steps):
         if step.key in seen:
             detail = f"step {step.key!r} stands twice; each key names one step"
-            yield Fault(("steps", n, "key"), "duplicate", detail, step.key)
+            yield Flaw(("steps", n, "key"), "duplicate", detail, step.key)
         seen[step.key] = n
         if n and step.offset <= steps[n - 1].offset:
             detail = f"offset {step.offset} must be greater than {steps[n - 1].offset}, that of the step before it"
-            yield Fault(("steps", n, "offset"), "unsorted", detail, step.offset)
+            yield Flaw(("steps", n, "offset"), "unsorted", detail, step.offset)
         if len(set(step.channels)) < len(step.channels):
             detail = "each channel is named once"
-            yield Fault(("steps", n, "channels"), "duplicate", detail, [str(c) for c in step.channels])
+            yield Flaw(("steps", n, "channels"), "duplicate", detail, [str(c) for c in step.channels])
 
 
-def _window_faults(window: WindowSpec) -> Iterator[Fault]:
+def _window_flaws(window: WindowSpec) -> Iterator[Flaw]:
     if window.opens >= window.until:
         detail = f"the window is empty: `to` must be later than `from` ({window.opens:%H:%M}) on the same day"
-        yield Fault(("window", "to"), "empty-window", detail, f"{window.until:%H:%M}")
+        yield Flaw(("window", "to"), "empty-window", detail, f"{window.until:%H:%M}")
     if window.days != "business" and len(set(window.days)) < len(window.days):
-        yield Fault(("window", "days"), "duplicate", "each weekday is named once", list(window.days))
+        yield Flaw(("window", "days"), "duplicate", "each weekday is named once", list(window.days))
 
 
-def _rule_faults(policy: Policy) -> Iterator[Fault]:
+def _rule_flaws(policy: Policy) -> Iterator[Flaw]:
     for currency in policy.minimum_balance:
         try:
             exponent(currency)
         except (KeyError, ValueError):
             detail = f"{currency!r} is no ISO 4217 currency code, such as EUR"
-            yield Fault(("minimum_balance", currency), "unknown-currency", detail, currency)
+            yield Flaw(("minimum_balance", currency), "unknown-currency", detail, currency)
