@@ -16,11 +16,13 @@ from remit_local.commands.acting import money
 from remit_local.commands.planning import in_time
 from remit_local.console import row, say, show, table
 from remit_local.home import DEFAULT, SERVICES, Home
-from remit_local.sentences import moment
+from remit_local.right_now import why_not_now
+from remit_local.sending_state import sending_state
 
 SENT_SHOWN = 14
 PLANNED_SHOWN = 8
 PLANNED_DAYS = 14
+LONGEST_DAYS = 365  # as far as plans reach
 
 
 def overview(remit: Remit, home: Home, urls: dict[str, str]) -> None:
@@ -29,6 +31,8 @@ def overview(remit: Remit, home: Home, urls: dict[str, str]) -> None:
     _tell_planned(remit)
     _tell_waiting(remit)
     say(f"Mailbox: {shown(home.mailbox)} (.eml files; SMS as .sms.txt and letters as .letter.pdf beside them)")
+    for line in sending_state(remit):
+        say(line)
     docs = ", ".join(f"{urls[name]}/docs ({name.removesuffix('-svc')})" for name in SERVICES)
     say(f"API docs: {docs}")
     say()
@@ -80,14 +84,14 @@ def _distance(days: int) -> str:
 
 
 def _tell_planned(remit: Remit) -> None:
-    until = (datetime.now(UTC) + timedelta(days=PLANNED_DAYS)).isoformat()
-    planned = in_time(list(islice(remit.pages("scheduler-svc", "/v1/plans", until=until), 500)))
+    now = datetime.now(UTC)
+    planned = _planned_until(remit, now + timedelta(days=PLANNED_DAYS))
+    first = next(iter(planned or _planned_until(remit, now + timedelta(days=LONGEST_DAYS))), None)
+    reason = why_not_now(remit, first, now) if first else "No message is planned: there is no open invoice to follow."
+    if reason:
+        say(reason)
     if not planned:
-        say(f"Nothing is planned for the next {PLANNED_DAYS} days.")
         return
-    first = datetime.fromisoformat(planned[0]["at"])
-    if first > datetime.now(UTC) + timedelta(minutes=5):
-        say(f"Nothing is to be sent right now: the next message leaves {moment(planned[0]['at'], None)}.")
     rows = table("when (UTC)", "to", "by", "step", "about", title=f"Planned: {len(planned)} in {PLANNED_DAYS} days")
     for one in planned[:PLANNED_SHOWN]:
         about = ", ".join(
@@ -97,6 +101,10 @@ def _tell_planned(remit: Remit) -> None:
         row(rows, at, one["customer_name"], ", ".join(one["channels"]), one["step"], about)
     show(rows)
     say()
+
+
+def _planned_until(remit: Remit, until: datetime) -> list[dict[str, Any]]:
+    return in_time(list(islice(remit.pages("scheduler-svc", "/v1/plans", until=until.isoformat()), 500)))
 
 
 def _tell_waiting(remit: Remit) -> None:

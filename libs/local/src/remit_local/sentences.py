@@ -99,12 +99,13 @@ def _planned(inputs: Inputs) -> str:
     )
     text = f"it is planned {where}, {day(inputs['due_date'])}"
     if inputs.get("shifted_from"):
-        moved = f"{day(inputs['shifted_from'])} is {_off(inputs.get('day_off'))}"
+        moved = f"{day(inputs['shifted_from'])} is {day_off(inputs.get('day_off'))}"
         text += f"; {moved}, so it moved to {day(inputs.get('planned_on'))}"
     return text
 
 
-def _off(why: Any) -> str:
+def day_off(why: Any) -> str:
+    """What keeps a day off, a weekday as `sun` or a holiday by its name."""
     return WEEKDAYS.get(str(why), f"a day off ({why})") if why else "no day for it"
 
 
@@ -198,7 +199,7 @@ def _outside_window(inputs: Inputs) -> str:
         return f"the law allows nothing at any time of this policy's window ({hours})"
     if inputs.get("never_open"):
         return f"no hour of {hours} is common to all zones of the country; give the customer a time zone"
-    off = f"today is {_off(inputs['day_off'])}; " if inputs.get("day_off") else ""
+    off = f"today is {day_off(inputs['day_off'])}; " if inputs.get("day_off") else ""
     return f"{off}messages go from {hours} at the customer's place"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -12,6 +12,7 @@ from remit_local.cli import Group, app, given
 from remit_local.client import Remit
 from remit_local.console import row, say, show, table
 from remit_local.errors import RefusedError
+from remit_local.sending_state import leaving_today
 
 live_app = typer.Typer(cls=Group, no_args_is_help=True, help="Sending for real, switched on by hand.")
 app.add_typer(live_app, name="live")
@@ -57,10 +58,13 @@ def switch_on(
 ) -> None:
     """Switch live sending on, after showing how much would leave today."""
     with Remit.of(given(ctx).folder) as remit:
-        until = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-        planned = list(remit.pages("scheduler-svc", "/v1/plans", until=until))
-        messages, people = sum(len(one["channels"]) for one in planned), {one["customer_id"] for one in planned}
-        say(f"Within a day {messages} messages would leave, to {len(people)} customers.")
+        today = leaving_today(remit, datetime.now(UTC))
+        messages, people = count(today.waiting + today.planned, "message"), count(today.people, "customer")
+        parts = f"{today.waiting} decided already and waiting, {today.planned} planned until midnight"
+        say(f"Today {messages} would leave, to {people}: {parts}.")
+        for one in remit.post("notifier-svc", "/v1/providers/check")["data"]:
+            if not one["ok"]:
+                say(f"{one['provider']} does not work: {one['detail']}")
         name = seller or _asked()
         remit.call(
             "notifier-svc",
@@ -81,6 +85,10 @@ def switch_off(ctx: typer.Context) -> None:
     with Remit.of(given(ctx).folder) as remit:
         remit.call("notifier-svc", "PUT", "/v1/live-mode", json={"on": False, "by": getpass.getuser()})
     say("Nothing leaves for real any more.")
+
+
+def count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _asked() -> str:
