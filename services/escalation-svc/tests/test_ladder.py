@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from escalation_svc.ladder import Ladder
-from escalation_svc.ladder_file import LadderFileError, read, shipped
-from escalation_svc.ladder_format import EXAMPLE, LadderError, check, parse
+from escalation_svc.ladder_file import read, shipped
+from escalation_svc.ladder_format import EXAMPLE, check, parse
+from remit_service.flaws import FlawsError
+from remit_service.yaml_lines import FileError
 
 TASK = {"key": "call", "action": "task", "days_overdue": 14, "reminders": 2}
 DEMAND = {"key": "demand", "action": "formal_demand", "days_overdue": 30, "reminders": 3, "deadline_days": 10}
@@ -57,7 +59,7 @@ def test_the_example_of_the_api_is_a_ladder() -> None:
 
 
 def refused(rungs: list[dict[str, Any]], saved_as: str | None = None, **top: Any) -> list[tuple[str, str]]:
-    with pytest.raises(LadderError) as caught:
+    with pytest.raises(FlawsError) as caught:
         parse({"rungs": rungs, **top}, saved_as)
     return [(flaw.pointer, flaw.code) for flaw in caught.value.flaws]
 
@@ -124,7 +126,7 @@ def test_a_later_rung_of_fewer_days_is_fine_where_a_profile_made_the_earlier_one
 
 
 def file_error(text: str) -> list[str]:
-    with pytest.raises(LadderFileError) as caught:
+    with pytest.raises(FileError) as caught:
         read(textwrap.dedent(text))
     return str(caught.value).splitlines()
 

@@ -24,6 +24,7 @@ from remit_events.notifications import (
 from remit_events.schedule import FollowUpExhausted, Item, PaymentDue, TouchSuppressed
 from remit_events.state import CustomerState, InvoiceState, Stage
 
+EXPIRED = "expired"
 FOLLOW_UP = frozenset({Stage.UPCOMING, Stage.DUE, Stage.OVERDUE, Stage.DEMAND})
 # A refusal is final, an acceptance outweighs a doubt; a touch as a whole is planned until it is known to be off.
 _WEIGHT: dict[ContactStatus, int] = {"planned": 0, "unknown": 1, "sent": 2, "cancelled": 3, "failed": 3}
@@ -32,7 +33,7 @@ _WEIGHT: dict[ContactStatus, int] = {"planned": 0, "unknown": 1, "sent": 2, "can
 def concerns(event: object) -> bool:
     """Whether a case can change by it, or a person must read it."""
     if isinstance(event, PaymentDue | DeliveryEvent | ReminderCancelled):
-        return event.stage in FOLLOW_UP
+        return event.stage in FOLLOW_UP or never_left(event) is not None
     if isinstance(event, TouchSuppressed):
         return event.demand_id is not None and event.outcome == "suppressed"
     if isinstance(event, ReplyReceived):
@@ -40,6 +41,15 @@ def concerns(event: object) -> bool:
     if not isinstance(event, CustomerEvent) or isinstance(event, FollowUpExhausted):
         return False  # the ladder counts days and reminders, not what the policy has left
     return event.customer_state() is not None or bool(event.invoice_states())
+
+
+def never_left(event: object) -> str | None:
+    """Why the invoice itself did not reach the customer, and nothing will try again, if that is what it tells."""
+    if isinstance(event, ReminderFailed) and event.stage is Stage.INVOICE and event.touch_failed:
+        return event.reason
+    if isinstance(event, ReminderCancelled) and event.stage is Stage.INVOICE and event.rule == EXPIRED:
+        return "it could not be sent in time"
+    return None
 
 
 def fold_customer(customer: Customer, state: CustomerState) -> bool:

@@ -54,6 +54,9 @@ class Handlers:
         book = await load(session, customers, {i for event, _ in events for i in _invoices(event)}, sorted(whole))
         for event, message in events:
             fold.fold_invoices(book, event, now)
+            if why := fold.never_left(event):
+                tasks.send_invoices(book, event.invoice_states(), why, now)
+                continue
             fold.fold_facts(book, event, message.time)
             if isinstance(event, ReplyReceived):
                 tasks.read_reply(book, customers[event.customer_id], event, event.reply_id or message.id, now)

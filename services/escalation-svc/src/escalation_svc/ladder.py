@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, get_args
+from typing import get_args
 
 from remit_events.escalations import Action
 from remit_events.state import Profile
+from remit_service.flaws import Flaw, Path
 
 ACTIONS: tuple[str, ...] = get_args(Action)
 PROFILES: tuple[str, ...] = get_args(Profile)
@@ -16,8 +17,6 @@ MINIMUM_REMINDERS_BEFORE_DEMAND = 3
 HARD_ACTIONS = frozenset({"service_suspension", "agency", "legal"})
 # After these the debt is in other hands; Remit's own reminders end.
 ENDS_CHASING = frozenset({"agency", "legal"})
-
-Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,21 +88,6 @@ class Ladder:
 
     def rung(self, key: str) -> Rung | None:
         return next((rung for rung in self.rungs if rung.key == key), None)
-
-
-@dataclass(frozen=True, slots=True)
-class Flaw:
-    """Why a ladder is refused: where in its tree (keys and indexes), a stable code, and the way out."""
-
-    path: Path
-    code: str
-    detail: str
-    value: Any = None
-
-    @property
-    def pointer(self) -> str:
-        """RFC 6901."""
-        return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in self.path)
 
 
 def flaws(ladder: Ladder) -> list[Flaw]:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import ConfigDict, Field, StringConstraints, ValidationError
 
-from escalation_svc.ladder import Conditions, Flaw, Ladder, Override, Rung, flaws
+from escalation_svc.ladder import Conditions, Ladder, Override, Rung, flaws
 from remit_service.bodies import Body
+from remit_service.flaws import Flaw, FlawsError, of_validation
 from remit_service.validation import Currency, Key, Text
 
 Days = Annotated[int, Field(ge=0, le=3650, strict=True)]
@@ -35,14 +36,6 @@ EXAMPLE: dict[str, Any] = {
         {"key": "legal", "action": "legal", "days_overdue": 90, "days_since_demand": 14, "approval": True},
     ]
 }
-
-
-class LadderError(ValueError):
-    """A ladder that cannot work; `flaws` says where and why."""
-
-    def __init__(self, found: list[Flaw]) -> None:
-        super().__init__("; ".join(f"{flaw.pointer or '/'}: {flaw.detail}" for flaw in found))
-        self.flaws = found
 
 
 class OverrideBody(Body):
@@ -97,26 +90,23 @@ class LadderBody(Body):
 
 
 def parse(tree: Any, key: str | None = None) -> LadderBody:
-    """A ladder from a parsed file or body. Raises LadderError with every flaw found."""
+    """A ladder from a parsed file or body. Raises FlawsError with every flaw found."""
     if not isinstance(tree, dict):
-        raise LadderError([Flaw((), "not-a-ladder", "give a mapping with `key` and `rungs`", None)])
+        raise FlawsError([Flaw((), "not-a-ladder", "give a mapping with `key` and `rungs`", None)])
     try:
         body = LadderBody.model_validate(tree)
     except ValidationError as error:
-        faults = error.errors(include_url=False)
-        raise LadderError(
-            [Flaw(fault["loc"], fault["type"], fault["msg"], fault.get("input")) for fault in faults]
-        ) from None
+        raise FlawsError(of_validation(error)) from None
     check(body, key)
     return body
 
 
 def check(body: LadderBody, key: str | None = None) -> None:
-    """Raises LadderError when the ladder could not work, or names another key than the one it is saved under."""
+    """Raises FlawsError when the ladder could not work, or names another key than the one it is saved under."""
     found = flaws(body.ladder(key))
     if key and body.key and body.key != key:
         found.insert(
             0, Flaw(("key",), "other-key", f"this is saved as {key!r}; leave the key out or make them equal", body.key)
         )
     if found:
-        raise LadderError(found)
+        raise FlawsError(found)

@@ -114,11 +114,12 @@ def read_policy(path: Path | None) -> Any:
     """The policy in a file; raises RefusedError naming the line."""
     if path is None:
         return None
-    from scheduler_svc.policy_file import PolicyFileError, read
+    from remit_service.yaml_lines import FileError
+    from scheduler_svc.policy_file import read
 
     try:
         return read(_text(path))
-    except PolicyFileError as error:
+    except FileError as error:
         raise RefusedError(f"{path}: {error}") from None
 
 
@@ -126,12 +127,13 @@ def read_ladder(given: str | None) -> tuple[bool, Any]:
     """Whether anybody is escalated, and the ladder's key and body when a file was given; raises RefusedError."""
     if given is None or given == "none":
         return given is None, None
-    from escalation_svc.ladder_file import LadderFileError, read
+    from escalation_svc.ladder_file import read
+    from remit_service.yaml_lines import FileError
 
     path = Path(given)
     try:
         body = read(_text(path))
-    except LadderFileError as error:
+    except FileError as error:
         raise RefusedError(f"{path}: {error}") from None
     return True, (body.key or "ladder", body)
 

@@ -15,11 +15,12 @@ from escalation_svc import tables as t
 from escalation_svc.api.views import example
 from escalation_svc.api.wiring import Reader, WiringDep, Writer
 from escalation_svc.ladder_file import SHIPPED
-from escalation_svc.ladder_format import EXAMPLE, LadderBody, LadderError, RungBody, check
+from escalation_svc.ladder_format import EXAMPLE, LadderBody, RungBody, check
 from remit_events.session import Session
 from remit_events.state import Profile
 from remit_service.api import Listing, Now, PageDep, Router, SessionDep, paginate, problem_responses
-from remit_service.problems import FieldError, conflict, invalid_fields
+from remit_service.flaws import FlawsError, refusal
+from remit_service.problems import conflict
 
 router = Router(prefix="/v1/ladders", tags=["ladders"])
 
@@ -93,9 +94,8 @@ async def save_version(
         raise conflict("reserved-key", "`none` means that nobody is escalated; save the ladder under another key.")
     try:
         check(body, key)
-    except LadderError as refused:
-        faults = [FieldError(flaw.pointer, flaw.code, flaw.detail, flaw.value) for flaw in refused.flaws]
-        raise invalid_fields(faults) from None
+    except FlawsError as refused:
+        raise refusal(refused.flaws) from None
     await _lock_seller(session, caller.seller_id)
     version = await ladders.add_version(session, caller.seller_id, key, body, now=now)
     if assign_all:

@@ -47,7 +47,8 @@ async def list_tasks(
     page: PageDep,
     status: Annotated[Literal["open", "done"] | None, Query()] = None,
     kind: Annotated[
-        str | None, Query(max_length=40, description="The rung's action, `demand-not-sent`, or `reply`.")
+        str | None,
+        Query(max_length=40, description="The rung's action, `demand-not-sent`, `invoice-not-sent`, or `reply`."),
     ] = None,
     customer: CustomerQuery = None,
     invoice: InvoiceQuery = None,

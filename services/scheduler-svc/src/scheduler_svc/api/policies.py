@@ -14,7 +14,8 @@ from remit_events.session import Session
 from remit_events.state import CustomerState, Profile
 from remit_service.api import Body, Listing, Now, PageDep, Router, SessionDep, paginate, problem_responses
 from remit_service.bulk import execute, fetch
-from remit_service.problems import FieldError, invalid, invalid_fields, not_found
+from remit_service.flaws import refusal
+from remit_service.problems import invalid, not_found
 from scheduler_svc import policies
 from scheduler_svc import tables as t
 from scheduler_svc.api.wiring import KeyPath, Reader, VersionPath, WiringDep, Writer, example
@@ -120,8 +121,8 @@ async def save_version(
     """Saves the next version. Invoices already followed stay on the version they began with."""
     if body.key != key:
         raise invalid("/key", "other-key", f"This is saved as {key!r}; make the key equal.", body.key)
-    if faults := body.faults():
-        raise invalid_fields([FieldError(one.pointer, one.code, one.detail, one.value) for one in faults])
+    if found := body.flaws():
+        raise refusal(found)
     profiles = [*_profiles(assign or []), *([policies.EVERYONE] if assign_all else [])]
     _refuse_what_law_forbids(body, profiles)
     await policies.seed(session, [caller.seller_id], now)
