@@ -8,7 +8,7 @@ from typing import Any
 from remit_testing.api import Api
 from remit_testing.at_once import AtOnce
 
-OVERDUE, FRESH, PAID, APPROVED = 6, 3, 3, 1
+OVERDUE, FRESH, PAID = 6, 3, 3
 
 
 class Traffic:
@@ -24,8 +24,8 @@ class Traffic:
         self._unpaid: list[str] = []
 
     async def round(self) -> None:
-        """A little of everything at once."""
-        await asyncio.gather(self.remind(OVERDUE), self.issue(FRESH), self.pay(PAID), self.approve(APPROVED))
+        """A little of everything at once, but for approvals, of which there are only so many."""
+        await asyncio.gather(self.remind(OVERDUE), self.issue(FRESH), self.pay(PAID))
 
     async def remind(self, count: int, *, pay: bool = True) -> None:
         """With `pay` they are paid in a later round."""
