@@ -1,10 +1,13 @@
-"""Random ledgers of the awkward kind: odd zones, Friday-Saturday weekends, yen and dinar, never-paid invoices."""
+"""Random ledgers of the awkward kind: odd, blank and several zones, Friday-Saturday weekends, yen, cents and fils,
+never-paid invoices, customers nobody can reach, two that share an address.
+"""
 
 from __future__ import annotations
 
 import csv
 import random
 from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 COLUMNS = (
@@ -34,7 +37,10 @@ def random_ledger(seed: int, customers: int = 24, invoices: int = 160) -> list[d
     """One reproducible ledger; dates lie in 2025 and 2026, a third of the invoices late, a tenth never paid."""
     dice = random.Random(seed)  # noqa: S311 - reproducible, not secret
     people = [_customer(dice, index) for index in range(customers)]
-    return [dice.choice(people) | _invoice(dice, index) for index in range(invoices)]
+    people[-1]["email"] = people[1]["email"] = "shared@example.com"
+    people[0] |= {"email": "", "phone": "", "address": ""}
+    owners = [dice.choice(people) for _ in range(invoices)]
+    return [owner | _invoice(dice, index, DECIMALS.get(owner["currency"], 2)) for index, owner in enumerate(owners)]
 
 
 def write_ledger(ledger: list[dict[str, str]], path: Path) -> Path:
@@ -54,7 +60,7 @@ def _customer(dice: random.Random, index: int) -> dict[str, str]:
         "phone": phone if index < len(PLACES) else "",
         "profile": dice.choice(["business", "business", "individual", "government"]),
         "country": country,
-        "timezone": zone,
+        "timezone": zone if index < len(PLACES) or dice.random() < 0.5 else "",
         "language": language,
         "currency": currency,
         "sms_consent": dice.choice(["yes", "no"]),
@@ -62,7 +68,7 @@ def _customer(dice: random.Random, index: int) -> dict[str, str]:
     }
 
 
-def _invoice(dice: random.Random, index: int) -> dict[str, str]:
+def _invoice(dice: random.Random, index: int, decimals: int) -> dict[str, str]:
     issued = date(2025, 1, 1) + timedelta(days=dice.randrange(400))
     due = issued + timedelta(days=dice.choice([0, 1, 7, 14, 30, 30, 60]))
     fate = dice.random()
@@ -71,7 +77,7 @@ def _invoice(dice: random.Random, index: int) -> dict[str, str]:
         "invoice_number": f"R{index:05}",
         "issue_date": issued.isoformat(),
         "due_date": due.isoformat(),
-        "amount": str(dice.randint(5, 5000)),
+        "amount": str(Decimal(dice.randint(1, 500_000)).scaleb(-decimals)),
         "disputed": "yes" if dice.random() < 0.1 else "no",
         "paid_date": max(paid, issued).isoformat() if paid else "",
     }
