@@ -7,10 +7,10 @@ from typing import Any
 
 from remit_testing.scheduler_world import World
 
+from remit_events.addresses import address_hash
 from remit_events.notifications import ContactRestored, ContactSuppressed
 from remit_events.schedule import PaymentDue
 from remit_events.state import Channel, CustomerState
-from scheduler_svc.channels import address_hash
 
 
 async def test_a_dropped_item_ends_and_the_rest_is_sent(world: World) -> None:

@@ -10,8 +10,8 @@ import pytest
 from remit_testing.reviews import BUSINESS, look, only, rules
 from remit_testing.scheduling import follow, make_debtor, make_invoice, make_policy, ref, utc
 
+from remit_events.addresses import address_hash
 from remit_events.state import Channel, Hold, Promise
-from scheduler_svc.channels import address_hash
 from scheduler_svc.ledger import Contact, Ledger
 from scheduler_svc.review import review
 

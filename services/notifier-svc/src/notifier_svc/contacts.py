@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -11,6 +10,7 @@ from pydantic_core import to_json
 from sqlalchemy import select, text
 
 from notifier_svc.tables import customer
+from remit_events import addresses
 from remit_events.bus import Received
 from remit_events.session import Session
 from remit_events.state import Channel, CustomerState, Stage
@@ -38,15 +38,9 @@ class Note:
     why: str
 
 
-def address_hash(channel: Channel, address: str) -> str:
-    """E-mail addresses without regard to case, numbers without spaces, postal addresses by their words."""
-    plain = "".join(address.split()) if channel is Channel.SMS else " ".join(address.split())
-    return hashlib.sha256((plain.lower() if channel is Channel.EMAIL else plain).encode()).hexdigest()
-
-
 def address_of(customer: CustomerState, channel: Channel) -> Address | None:
-    known = {Channel.EMAIL: customer.email, Channel.SMS: customer.phone, Channel.LETTER: customer.address}[channel]
-    return Address(channel, known, address_hash(channel, known)) if known and known.strip() else None
+    known = addresses.address_of(customer, channel)
+    return Address(channel, known, addresses.address_hash(channel, known)) if known else None
 
 
 def reach(

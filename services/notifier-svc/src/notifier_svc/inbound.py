@@ -12,11 +12,11 @@ from sqlalchemy.dialects.postgresql import insert
 
 from notifier_svc import ledger, optout
 from notifier_svc import tables as t
-from notifier_svc.contacts import address_hash
 from notifier_svc.ledger import Stored
 from notifier_svc.providers.twilio import closing_reason
 from notifier_svc.replies import Reply, store
 from notifier_svc.suppressions import Closing, close_addresses, customers_at, open_address
+from remit_events.addresses import address_hash
 from remit_events.envelope import Event
 from remit_events.outbox import emit
 from remit_events.session import Session

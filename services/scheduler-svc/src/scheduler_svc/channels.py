@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
+from remit_events.addresses import address_hash, address_of
 from remit_events.state import Channel, CustomerState
 from scheduler_svc.ledger import Address, Debtor
 
@@ -46,16 +46,6 @@ def in_order(channels: Iterable[Channel]) -> tuple[Channel, ...]:
     return tuple(channel for channel in FALLBACK_ORDER if channel in given)
 
 
-def address_of(customer: CustomerState, channel: Channel) -> str | None:
-    return {Channel.EMAIL: customer.email, Channel.SMS: customer.phone, Channel.LETTER: customer.address}[channel]
-
-
-def address_hash(channel: Channel, address: str) -> str:
-    """SHA-256 (hex) as it stands in events: e-mail without regard to case, numbers without spaces, letters by words."""
-    plain = "".join(address.split()) if channel is Channel.SMS else " ".join(address.split())
-    return sha256((plain.lower() if channel is Channel.EMAIL else plain).encode()).hexdigest()
-
-
 def addresses(customer: CustomerState, suppressed: frozenset[tuple[Channel, str]]) -> dict[Channel, Address]:
     """How a customer can be reached: address known, not suppressed, consent where needed (a number is none)."""
     return {channel: _address(customer, channel, suppressed) for channel in Channel}
@@ -63,7 +53,7 @@ def addresses(customer: CustomerState, suppressed: frozenset[tuple[Channel, str]
 
 def _address(customer: CustomerState, channel: Channel, suppressed: frozenset[tuple[Channel, str]]) -> Address:
     written = address_of(customer, channel)
-    if not written or not written.strip():
+    if not written:
         return Address(None, "no-address")
     sha = address_hash(channel, written)
     if (channel, sha) in suppressed:

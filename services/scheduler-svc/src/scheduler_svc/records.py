@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from remit_events.addresses import address_hash, address_of
 from remit_events.state import Channel, CustomerState, InvoiceState
-from scheduler_svc.channels import address_hash, address_of, addresses
+from scheduler_svc.channels import addresses
 from scheduler_svc.ledger import (
     Address,
     Debtor,
@@ -33,7 +34,7 @@ DEMAND_COLUMNS = (
 def address_keys(state: CustomerState) -> list[str]:
     """A customer's addresses as they stand in the tables: `channel:sha256`."""
     known = [(channel, address_of(state, channel)) for channel in Channel]
-    return [f"{channel}:{address_hash(channel, address)}" for channel, address in known if address and address.strip()]
+    return [f"{channel}:{address_hash(channel, address)}" for channel, address in known if address]
 
 
 def debtor(seller_id: UUID, state: CustomerState, suppressed: Iterable[str]) -> Debtor:

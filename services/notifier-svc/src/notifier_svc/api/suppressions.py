@@ -15,8 +15,9 @@ from notifier_svc import tables as t
 from notifier_svc.api.inputs import Address, Remark, Word
 from notifier_svc.api.views import ID
 from notifier_svc.api.wiring import Reader, Writer, example
-from notifier_svc.contacts import address_hash, address_of
+from notifier_svc.contacts import address_of
 from notifier_svc.suppressions import Closing, close_addresses, customers_of, open_address
+from remit_events.addresses import address_hash
 from remit_events.outbox import emit
 from remit_events.state import Channel
 from remit_service.api import Body, Listing, Now, PageDep, Router, SessionDep, paginate, problem_responses
