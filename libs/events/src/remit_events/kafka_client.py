@@ -84,8 +84,8 @@ class KafkaCluster:
             described = await asyncio.wait_for(admin.describe_topics(), ASK_SECONDS)
         return {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["error_code"]}
 
-    async def create(self, topics: Sequence[Topic], prefix: str) -> None:
-        """Creates topics and returns when each partition has a leader."""
+    async def create(self, topics: Sequence[Topic], prefix: str) -> set[str]:
+        """Creates topics and returns when each partition has a leader; gives the names that were not there before."""
         admin = await self._open_admin()
         with bus_errors("create topics"):
             answer = await asyncio.wait_for(admin.create_topics([_new(topic, prefix) for topic in topics]), ASK_SECONDS)
@@ -96,6 +96,7 @@ class KafkaCluster:
                 names = {prefix + topic.name for topic in topics}
                 while not await self._led(admin, names):  # noqa: ASYNC110  the cluster tells nobody
                     await asyncio.sleep(0.05)
+        return {name for name, code, *_ in answer.topic_errors if code == 0}
 
     async def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
         observer = await self._open_observer()

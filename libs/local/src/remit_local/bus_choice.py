@@ -31,7 +31,7 @@ async def with_topic_prefix(installation: Installation, home: Home) -> Installat
     known: dict[str, str] = home.note(PREFIXES) or {}
     url = installation.events_url
     if url.startswith("kafka") and url not in known:
-        known[url] = f"r{secrets.token_hex(3)}." if await _has_topics(url) else ""
+        known[url] = "" if await _claimed(url) else f"r{secrets.token_hex(3)}."
         home.remember(PREFIXES, known)
     return replace(installation, topic_prefix=known.get(url, ""))
 
@@ -47,15 +47,23 @@ def where_events_are(home: Home, server: EmbeddedPostgres) -> tuple[str, str]:
     return url, (home.note(PREFIXES) or {}).get(url, "") if prefix is None else prefix
 
 
-async def _has_topics(url: str) -> bool:
+async def _claimed(url: str) -> bool:
+    """Whether the topics' own names are this folder's from now on.
+
+    That is who creates the first of them: the broker lets one do so, whoever else starts at the same moment.
+    """
     bus = bus_at(url)
     try:
-        there = await bus.cluster.partitions() if isinstance(bus, KafkaBus) else {}
+        if not isinstance(bus, KafkaBus):
+            return True
+        there = await bus.cluster.partitions()
+        if any(topic.name in there for topic in TOPICS):
+            return False
+        return bool(await bus.cluster.create(TOPICS[:1], ""))
     except BusError as error:
         raise RefusedError(no_bus(url, error)) from None
     finally:
         await bus.close()
-    return any(topic.name in there for topic in TOPICS)
 
 
 async def allow_move(installation: Installation, home: Home) -> None:
