@@ -22,7 +22,8 @@ from remit_events.kafka_client import bus_errors, quietly
 if TYPE_CHECKING:
     from remit_events.kafka_bus import KafkaBus
 
-JOIN_SECONDS = 60
+# Shorter than the watchdog waits (watchdog.STALL_SECONDS).
+JOIN_SECONDS = 45
 COMMIT_SECONDS = 10
 # Shorter than the time the group waits for its members (rebalance_timeout_ms).
 DRAIN_SECONDS = 20
