@@ -19,7 +19,7 @@ from remit_events.session import Session
 from remit_events.watchdog import StalledError
 
 TOPIC = "remit.notifications.v1"
-STALL = 0.3
+STALL = 0.7
 
 
 @pytest.fixture(autouse=True)
@@ -154,12 +154,13 @@ async def test_one_that_fails_is_not_stuck(
 
 
 async def test_long_work_that_gets_on_is_left_alone(
-    delivery_database: DeliveryDatabase, delivery_bus: FaultyBus
+    delivery_database: DeliveryDatabase, delivery_bus: FaultyBus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(watchdog, "STALL_SECONDS", 2.0)
     write = writing("c")
 
     async def handle(session: Session, batch: Sequence[Received]) -> None:
-        await asyncio.sleep(STALL / 3)
+        await asyncio.sleep(0.3)
         await write(session, batch)
 
     await delivery_bus.publish([record(uuid4(), n) for n in range(8)])
