@@ -7,9 +7,10 @@ from urllib.parse import quote
 
 from notifier_svc.rendering import clean
 from notifier_svc.rendering.context import MessageContext
+from notifier_svc.rendering.facts import Line, View
 from notifier_svc.rendering.formats import NBSP
 from notifier_svc.rendering.language import Language
-from notifier_svc.rendering.view import Line, View, divided
+from notifier_svc.rendering.view import divided
 from notifier_svc.rendering.wordings import Prose
 from remit_events.state import SellerState, Stage
 

@@ -18,8 +18,9 @@ import typst
 from notifier_svc.rendering import clean
 from notifier_svc.rendering.body import Body, Row, contact, reference
 from notifier_svc.rendering.context import MessageContext
+from notifier_svc.rendering.facts import View
 from notifier_svc.rendering.language import TEMPLATES, Choice
-from notifier_svc.rendering.view import View, payable
+from notifier_svc.rendering.view import payable
 from notifier_svc.rendering.wordings import Prose
 from remit_events.state import Stage
 from remit_service.money import from_minor

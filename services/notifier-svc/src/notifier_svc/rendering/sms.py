@@ -13,8 +13,8 @@ from dataclasses import replace
 from notifier_svc.rendering import clean
 from notifier_svc.rendering.body import grouped_iban, reference
 from notifier_svc.rendering.context import MessageContext
+from notifier_svc.rendering.facts import View
 from notifier_svc.rendering.language import Choice
-from notifier_svc.rendering.view import View
 from remit_events.state import Stage
 
 SEGMENTS = 2

@@ -1,17 +1,17 @@
-"""What the wordings may say: every fact of a message, cleaned and formatted in its language.
+"""From a message to its facts: what it asks for and what is only coming, cleaned and formatted in its language.
 
-A template sees only this, as `m`; nothing here is markup and nothing is computed in templates.
+Nothing here is markup, and nothing is computed in templates.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from notifier_svc.rendering import clean
 from notifier_svc.rendering.context import MessageContext, PaymentInfo
+from notifier_svc.rendering.facts import Claim, Line, Part, Received, View
 from notifier_svc.rendering.language import Choice, Language
 from remit_events.schedule import Item
 from remit_events.state import Stage
@@ -20,94 +20,6 @@ FOLLOW_UPS = frozenset({Stage.UPCOMING, Stage.DUE, Stage.OVERDUE, Stage.DEMAND})
 _NAMED_IN_FULL = 3  # invoices a subject names before it counts the rest
 # How many days overdue an invoice is at least that a message of the stage is about.
 _ASKED_FROM = {Stage.DUE: 0, Stage.OVERDUE: 1}
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One invoice. `paid` and `disputed` are None when nothing was; `balance` when nothing is left."""
-
-    number: str
-    issued: str
-    due: str | None
-    amount: str
-    total: str
-    paid: str | None
-    disputed: str | None
-    balance: str | None
-    status: str
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A formal demand: amounts in the leading item's currency; interest and compensation None when zero."""
-
-    principal: str
-    interest: str | None
-    compensation: str | None
-    total: str
-    deadline: str
-    deadline_short: str
-    reminders: int
-    reminders_sent: str
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """The payment a thank-you is for.
-
-    Where not all of it went to the message's invoices, `these` is what did; `elsewhere` went to `others`, which stay
-    open, and `credit` to none.
-    """
-
-    amount: str
-    on: str
-    reference: str
-    these: str | None
-    elsewhere: str | None
-    others: str
-    others_single: bool
-    credit: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """Some invoices in a few phrases. `due`, `days`, `status` and `relative` are of their oldest due date."""
-
-    n: int
-    single: bool
-    count: str
-    invoices: str
-    invoices_start: str
-    numbers: str
-    amounts: str
-    totals: tuple[str, ...]
-    due: str
-    days: int
-    status: str
-    relative: str
-    when: str
-
-
-@dataclass(frozen=True, slots=True)
-class View(Part):
-    """A message's facts. Its own phrases are about what it asks to be paid; `coming` are invoices listed beside.
-
-    In a message about overdue invoices those are the ones that are not, in one of the due date those due later.
-    `coming_after` says them at the end of a subject ("" where there are none); `mentioned` names all invoices.
-    """
-
-    seller: str
-    seller_short: str
-    customer: str
-    company: bool
-    coming: Part | None
-    coming_after: str
-    mentioned: str
-    partial: bool
-    settled: bool
-    lines: tuple[Line, ...]
-    claim: Claim | None
-    received: Received | None
 
 
 def build(message: MessageContext, choice: Choice) -> View:
@@ -122,7 +34,7 @@ def build(message: MessageContext, choice: Choice) -> View:
         customer=clean.fenced(clean.line(message.customer.name)),
         company=message.customer.profile != "individual",
         coming=coming,
-        coming_after=_after(coming, choice.language) if coming else "",
+        coming_after=_after(coming, choice.language),
         mentioned=_named([item.invoice.number for item in message.items], choice.language),
         partial=any(_disputed(item, message.stage) for item in message.items),
         settled=all(item.invoice.balance_minor == 0 for item in message.items),
@@ -134,8 +46,8 @@ def build(message: MessageContext, choice: Choice) -> View:
 
 def _part(items: Sequence[Item], stage: Stage, choice: Choice) -> dict[str, Any]:
     """The phrases about `items`, by the names of Part's fields."""
-    language, given = choice.language, [item.invoice.number for item in items]
-    numbers = _numbers(given, language)
+    language = choice.language
+    numbers = _numbers([item.invoice.number for item in items], language)
     reference = min(items, key=lambda item: item.invoice.due_date or date.max)
     totals = tuple(choice.formats.money(minor, currency) for currency, minor in _totals(items, stage).items())
     return {
@@ -196,7 +108,9 @@ def payable(message: MessageContext) -> dict[str, int]:
     return totals
 
 
-def _after(coming: Part, language: Language) -> str:
+def _after(coming: Part | None, language: Language) -> str:
+    if coming is None:
+        return ""
     return language.say("coming_after", invoices=coming.invoices, amounts=coming.amounts, when=coming.when)
 
 

@@ -18,8 +18,8 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from notifier_svc.rendering import clean
+from notifier_svc.rendering.facts import Claim, Line, Part, Received, View
 from notifier_svc.rendering.language import TEMPLATES, Choice
-from notifier_svc.rendering.view import Claim, Line, Part, Received, View
 from remit_events.state import Stage, Tone
 
 # Where a tone has no wording of its own, the nearest milder one speaks; without a tone, the neutral one.
@@ -27,7 +27,7 @@ _MILDER = (Tone.FINAL, Tone.FIRM, Tone.NEUTRAL, Tone.FRIENDLY)
 _BLANK_LINES = re.compile(r"\n[ \t]*\n\s*")
 _WRAPPING = re.compile(r"[ \t\n]+")
 _SUBJECT_LIMIT = 200
-_FACTS = (View, Part, Line, Claim, Received)
+_FACTS = (Part, Line, Claim, Received)
 
 
 class Entry(NamedTuple):
