@@ -74,6 +74,15 @@ def test_lists_are_read_to_their_end() -> None:
         assert [one["n"] for one in client.pages("invoice-svc", "/v1/invoices")] == [0, 1, 2]
 
 
+def test_a_key_of_another_folder_is_told_apart(tmp_path: Path) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(401, json={"title": "Not authenticated"}))
+    with (
+        Remit(URLS, "rk_x", transport=transport, folder=tmp_path) as client,
+        pytest.raises(RefusedError, match=rf"does not know the key of {tmp_path}: .*another data folder.*--data"),
+    ):
+        client.get("invoice-svc", "/v1/invoices")
+
+
 def test_without_a_data_folder_it_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("REMIT_KEY", raising=False)
     with pytest.raises(RefusedError, match="start Remit first"):

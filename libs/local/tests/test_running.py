@@ -242,7 +242,8 @@ def test_seller_keys_switch_and_letters(remit: Remit) -> None:
     assert "off: nothing leaves (stocktaking)" in remit("automation", "off", "--reason", "stocktaking").stdout
     assert "Automation is on" in remit("automation", "on").stdout
     assert remit("approvals").stdout.strip() == "Nothing waits for approval."
-    assert remit("approve", "R0", "--yes").exit_code == 2
+    refused = remit("approve", "R0", "--yes")
+    assert (refused.exit_code, "nothing of invoice R0 waits for approval" in refused.stderr) == (2, True)
     assert remit("dlq", "list").stdout.strip() == "There are no dead letters."
     assert (
         "would be published again" in remit("replay", "invoice-svc", "--since", TODAY.isoformat(), "--dry-run").stdout

@@ -53,7 +53,16 @@ def _value(error: dict[str, Any]) -> str:
 class Remit:
     """A client of all four services; used as a context manager."""
 
-    def __init__(self, urls: dict[str, str], key: str, *, transport: httpx.BaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        urls: dict[str, str],
+        key: str,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        """`folder`: the data folder the key was found in."""
+        self._folder = folder
         headers = {"Authorization": f"Bearer {key}"}
         self._clients = {
             name: httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT, transport=transport, trust_env=False)
@@ -70,11 +79,12 @@ class Remit:
         if not key:
             try:
                 key = home.key_file.read_text(encoding="utf-8").strip()
-            except OSError:
+            except FileNotFoundError:
                 raise RefusedError(
                     f"there is no key in {home.folder}: start Remit first (`remit run`), "
                     "name its data folder with --data, or set REMIT_KEY"
                 ) from None
+            return cls(urls, key, folder=home.folder)
         return cls(urls, key)
 
     def __enter__(self) -> Remit:
@@ -97,6 +107,11 @@ class Remit:
                 f"{service} does not answer at {client.base_url} ({type(error).__name__}): is `remit run` running? "
                 f"Another address goes in {variable(service)}_URL"
             ) from None
+        if answer.status_code == 401 and self._folder:
+            raise RefusedError(
+                f"{service} at {client.base_url} does not know the key of {self._folder}: if the Remit there runs from "
+                "another data folder, name it with --data or REMIT_DATA"
+            )
         return _content(answer)
 
     def get(self, service: str, path: str, **params: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import sys
@@ -145,7 +144,7 @@ def program(home: Home) -> str:
     else:
         found = shutil.which("remit")
         name = "remit" if found and Path(found).resolve() == called.resolve() else shlex.quote(str(shown(called)))
-    if home.folder == Path(os.environ.get("REMIT_DATA") or DEFAULT).resolve():
+    if home.folder == DEFAULT.resolve():  # not REMIT_DATA: another terminal may not have it
         return name
     return f"{name} --data {shlex.quote(str(shown(home.folder)))}"
 

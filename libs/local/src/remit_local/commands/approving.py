@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from remit_local.cli import app, given
-from remit_local.client import Remit
+from remit_local.client import Remit, is_uuid
 from remit_local.commands.acting import money
 from remit_local.console import row, say, show, table
 from remit_local.errors import RefusedError
@@ -83,6 +83,8 @@ def _id(remit: Remit, given_as: str) -> str:
     """The approval's id: as given, or of the one that is pending for an invoice."""
     pending = list(remit.pages("escalation-svc", "/v1/approvals", status="pending"))
     found = [one["id"] for one in pending if given_as in (one["id"], one["invoice_number"])]
+    if not found and not is_uuid(given_as):
+        raise RefusedError(f"nothing of invoice {given_as} waits for approval; `remit approvals` lists what does")
     return str(found[0]) if found else given_as
 
 
