@@ -40,12 +40,13 @@ run: setup ## Start everything on this machine: PostgreSQL, four services, mailb
 test: dev ## Run all tests (with real Kafka where a JDK and Maven are found)
 	@$(BIN)/python -m pytest -q -n 2 --dist loadfile $(TEST_FLAGS)
 
-check: dev ## Lint, types, import walls, schema and migration drift; changes nothing
+check: dev ## Lint, types, import walls, drift of schemas, problems and migrations; changes nothing
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m remit_events.schemas --check
+	@$(BIN)/python -m remit_local.problem_types --check
 	@$(BIN)/remit migrate --check
 
 fmt: dev ## Format and fix what can be fixed
@@ -61,8 +62,9 @@ topics: setup ## Create the topics with their partitions and retention on EVENTS
 migrate: setup ## Bring every service's database up to date
 	@$(BIN)/remit migrate
 
-schemas: dev ## Write the JSON Schemas and the AsyncAPI document from the models
+schemas: dev ## Write what is generated in docs/: JSON Schemas, the AsyncAPI document, the list of problems
 	@$(BIN)/python -m remit_events.schemas
+	@$(BIN)/python -m remit_local.problem_types
 
 lock: dev ## Resolve the dependencies anew into the two lock files (versions and hashes only)
 	@$(PIP) install uv
