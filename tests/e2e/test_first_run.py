@@ -20,6 +20,8 @@ from remit_testing.terminal import RemitRun, Terminal, commands, four_free_ports
 # What the README promises from the environment being ready to the table.
 TABLE_SECONDS = 30.0
 LATER_SECONDS = 30.0
+# A time-lapse waits for the broker at every instant.
+KAFKA_SECONDS = 180.0
 STOP_SECONDS = 30.0
 
 
@@ -51,6 +53,27 @@ def test_the_first_day(terminal: Terminal, figure: Callable[[str], None]) -> Non
         killed_and_started_again(terminal, "notifier-svc", int(port) + 2)
         nothing_twice(terminal, before)
         assert apart.interrupted(STOP_SECONDS) == 0
+
+
+def test_the_first_day_over_kafka(terminal: Terminal, kafka_url: str, figure: Callable[[str], None]) -> None:
+    """As `make run EVENTS_URL=kafka://...`: the same table, and a second start that sends nothing twice."""
+    terminal.environment["EVENTS_URL"] = kafka_url
+    port = str(four_free_ports())
+    with RemitRun(terminal, "--port", port) as first:
+        said = first.ready(KAFKA_SECONDS)
+        figure(f"remit run over Kafka in an empty folder: {first.seconds_to_ready:.1f} s to the table")
+        the_table(said, terminal)
+        before = mailbox(terminal)
+        assert first.interrupted(STOP_SECONDS) == 0
+        assert "Traceback" not in first.complained
+    bus = json.loads((terminal.folder / ".remit" / "bus.json").read_text())
+    assert (bus["url"], bus["settled"]) == (kafka_url, True)
+    with RemitRun(terminal, "--port", port) as second:
+        second.ready(KAFKA_SECONDS)
+        figure(f"remit run over Kafka again: {second.seconds_to_ready:.1f} s to the table")
+        time.sleep(2)
+        nothing_twice(terminal, before)
+        assert second.interrupted(STOP_SECONDS) == 0
 
 
 def the_table(said: str, terminal: Terminal) -> None:

@@ -20,9 +20,12 @@ AT_ONCE = 100
 SETTLE_SECONDS = 60.0
 
 
-async def test_one_effect_from_the_request_to_the_mailbox(make_database: MakeDatabase, tmp_path: Path) -> None:
+async def test_one_effect_from_the_request_to_the_mailbox(
+    make_database: MakeDatabase, tmp_path: Path, events_url: str | None
+) -> None:
     with SmtpPeer() as peer:
-        installation = await make_installation(make_database, tmp_path, extras={"notifier-svc": peer.settings})
+        extras = {"notifier-svc": peer.settings}
+        installation = await make_installation(make_database, tmp_path, events_url=events_url, extras=extras)
         async with live(await built(installation)), Api.of(installation) as api, Stores(installation) as stores:
             at_once = AtOnce(now())
             await at_once.rules(api)

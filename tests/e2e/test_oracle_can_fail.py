@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import datetime
 from io import StringIO
@@ -124,6 +127,15 @@ class Output:
 
 def _rows(text: str) -> Rows:
     return list(csv.DictReader(StringIO(text.strip())))
+
+
+def test_the_checker_shares_no_code_with_the_system() -> None:
+    code = "import sys, remit_testing.ledger_oracle; print(*{name.partition('.')[0] for name in sys.modules})"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "holidays" in loaded
+    assert [name for name in loaded if name.endswith("_svc") or name.startswith("remit")] == ["remit_testing"]
 
 
 def test_files_that_keep_every_rule(tmp_path: Path) -> None:
