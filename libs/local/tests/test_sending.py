@@ -25,10 +25,10 @@ COLUMNS = ("customer_id", "customer_name", "country", "timezone", "email", "prof
 @pytest.mark.parametrize(
     ("at", "said"),
     [
-        ("2026-11-22T18:40", "it is Sun 2026-11-22 19:40 CET, a Sunday,"),
-        ("2026-11-23T07:59", "it is Mon 2026-11-23 08:59 CET, before hours,"),
-        ("2026-11-23T16:00", "it is Mon 2026-11-23 17:00 CET, after hours,"),
-        ("2026-12-25T10:00", "it is Fri 2026-12-25 11:00 CET, a day off (Christmas Day),"),
+        ("2026-11-22T18:40", "it is a Sunday (Sun 2026-11-22 19:40 CET)"),
+        ("2026-11-23T07:59", "it is before hours (Mon 2026-11-23 08:59 CET)"),
+        ("2026-11-23T16:00", "it is after hours (Mon 2026-11-23 17:00 CET)"),
+        ("2026-12-25T10:00", "it is a day off (Christmas Day) (Fri 2026-12-25 11:00 CET)"),
         ("2026-11-23T08:00", None),
     ],
 )
@@ -73,7 +73,7 @@ async def test_going_live(terminal: Terminal) -> None:
         terminal.environment |= smtp | {"DELIVERY_MODE": "live"}
         with RemitRun(terminal, "--invoices", "own.csv", "--port", str(four_free_ports())) as running:
             said = await asyncio.to_thread(running.ready, 90)
-            assert re.search(r"Nothing may be sent right now: it is \w{3} .*, (a S\w+day|before hours|a day off)", said)
+            assert re.search(r"Nothing may be sent right now: it is (a S\w+day|before hours|a day off)", said)
             assert re.search(r"policy business writes on working days from 09:00 to 17:00\. The next message", said)
             assert "DELIVERY_MODE is live, but nothing leaves before `remit live on`." in said
             assert "The seller has no sender_email, no reply_to, no a way to pay" in said

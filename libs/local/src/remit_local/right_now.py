@@ -28,14 +28,14 @@ def why_not_now(remit: Remit, planned: dict[str, Any], now: datetime) -> str | N
         return f"No reminder is due right now. {then}"
     on = "working days" if days.window.days == "business" else ", ".join(days.window.days)
     hours = f"writes on {on} from {days.window.opens:%H:%M} to {days.window.until:%H:%M}"
-    return f"Nothing may be sent right now: {closed} there, and policy {planned['policy_key']} {hours}. {then}"
+    return f"Nothing may be sent right now: {closed} there; policy {planned['policy_key']} {hours}. {then}"
 
 
 def closed_because(days: Days, now: datetime) -> str | None:
-    """`it is Sun 2026-11-22 19:40 CET, a Sunday,`; None while the window is open."""
+    """`it is a Sunday (Sun 2026-11-22 19:40 CET)`; None while the window is open."""
     if days.is_open(now):
         return None
     local = now.astimezone(ZoneInfo(days.zones[0]))
     off = days.why_off(local.date())
     why = day_off(off) if off else "before hours" if local.time() < days.window.opens else "after hours"
-    return f"it is {moment(now.isoformat(), days.zones[0])}, {why},"
+    return f"it is {why} ({moment(now.isoformat(), days.zones[0])})"
