@@ -1,4 +1,4 @@
-"""What comes in while the sweep is claiming: it is decided about, for the customer has been looked at then."""
+"""The claim: what comes in beside it is decided about, and what it reads is looked up."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import pytest
 from remit_testing.scheduler_world import World
 from sqlalchemy import text
 
+from remit_service.bulk import fetch
 from scheduler_svc.ledger import Ledger
-from scheduler_svc.loading import claim, load
+from scheduler_svc.loading import CLAIMED, CONTACTS, claim, load
 from scheduler_svc.policies import PolicyCache
 
 GATE = 4242
@@ -85,3 +86,31 @@ async def test_the_kill_switch_is_seen(world: World, slow: None) -> None:
     async with at_the_gate(world) as claiming:
         await _switch(world, on=True)
     assert (await claiming).automation_on
+
+
+_MANY = """
+INSERT INTO customer (id, seller_id, external_id, snapshot, version, addresses, suppressed, next_at)
+SELECT gen_random_uuid(), :seller, 'c' || n, '{}', 1, ARRAY['email:' || md5(n::text)], '{}', :now
+FROM generate_series(1, 5000) AS n
+"""
+_CONTACTED = """
+INSERT INTO contact (id, seller_id, customer_id, on_date, kind, addresses, recorded_at)
+SELECT gen_random_uuid(), seller_id, id, '2026-01-01', 'touch', addresses, :now FROM customer
+"""
+
+
+async def test_no_look_at_addresses_reads_a_whole_table(world: World) -> None:
+    now = world.clock.now()
+    async with world.service.db.transaction() as session:
+        await session.execute(text(_MANY), {"seller": world.seller.id, "now": now})
+        await session.execute(text(_CONTACTED), {"now": now})
+        await session.execute(text("ANALYZE customer, contact"))
+    asked = [f"email:{n:032x}" for n in range(500)]
+    values = {"ids": [world.seller.id] * 500, "addresses": asked, "since": now.date()}
+    async with world.service.db.reading() as session:
+        for statement in (CLAIMED, CONTACTS):
+            plan = "\n".join(row[0] for row in await fetch(session, f"EXPLAIN {statement}", **values))
+            assert "_addresses" in plan
+            assert "Seq Scan on c" not in plan, plan
+    options = "SELECT relname FROM pg_class WHERE relname LIKE '%_addresses' AND reloptions @> '{fastupdate=off}'"
+    assert len(await world.rows(options)) == 2

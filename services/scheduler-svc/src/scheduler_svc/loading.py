@@ -18,21 +18,29 @@ from scheduler_svc.ledger import Contact, Debtor, DemandDue, FailedTouch, Follow
 from scheduler_svc.policies import PolicyCache
 from scheduler_svc.policy import Policy
 
-_CUSTOMER = """
-SELECT c.id, c.seller_id, c.external_id, c.snapshot, c.addresses, c.suppressed, c.next_at,
+_FACTS = """
+    c.id, c.seller_id, c.external_id, c.snapshot, c.addresses, c.suppressed, c.next_at,
     coalesce(a."on", true) AS automation_on,
     (SELECT min(received_at) FROM reply WHERE customer_id = c.id AND NOT answered) AS replied_at,
     EXISTS (SELECT FROM demand WHERE customer_id = c.id AND NOT closed) AS has_demands,
-    EXISTS (SELECT FROM touch WHERE customer_id = c.id AND status = 'failed') AS has_failed,
-    EXISTS (SELECT FROM customer o WHERE o.addresses && c.addresses AND o.id <> c.id) AS shares
+    EXISTS (SELECT FROM touch WHERE customer_id = c.id AND status = 'failed') AS has_failed
 FROM customer c LEFT JOIN automation a ON a.seller_id = c.seller_id
 """
+_CUSTOMER = f"SELECT {_FACTS}"
 _CLAIM = """
-SELECT id FROM customer
+SELECT id, addresses FROM customer
 WHERE next_at <= :now AND snapshot IS NOT NULL AND (CAST(:only AS uuid) IS NULL OR id = :only)
 ORDER BY next_at LIMIT :limit FOR UPDATE SKIP LOCKED
 """
-_CLAIMED = _CUSTOMER + "WHERE c.id = ANY(:ids)"
+# Which addresses others have too is asked of all at once: row by row it would read the whole table each time.
+CLAIMED = f"""
+WITH shared AS MATERIALIZED (
+    SELECT address FROM unnest(CAST(:addresses AS text[])) AS wanted (address)
+    JOIN customer ON customer.addresses @> ARRAY[address] GROUP BY address HAVING count(*) > 1
+)
+SELECT ARRAY(SELECT address FROM shared WHERE address = ANY(c.addresses)) AS shared, {_FACTS}
+WHERE c.id = ANY(:ids)
+"""  # noqa: S608
 # A demand and a failed touch have something before them even when every step is over.
 FOLLOWED = f"""{_CUSTOMER}
 WHERE c.seller_id = :seller AND c.snapshot IS NOT NULL AND c.external_id > :after
@@ -46,9 +54,7 @@ ONE = _CUSTOMER + "WHERE c.seller_id = :seller AND c.id = :id AND c.snapshot IS 
 # Two customers at one address must not be decided about at once by two sweeps.
 _LOCK_SHARED = """
 SELECT pg_advisory_xact_lock(key) FROM (
-    SELECT hashtextextended(address, 1) AS key FROM customer, unnest(addresses) AS address
-    WHERE addresses && CAST(:addresses AS text[]) AND address = ANY(CAST(:addresses AS text[]))
-    GROUP BY address HAVING count(*) > 1 ORDER BY 1
+    SELECT DISTINCT hashtextextended(address, 1) AS key FROM unnest(CAST(:addresses AS text[])) AS address ORDER BY 1
 ) AS shared
 """
 _DEMANDS = f"SELECT {records.DEMAND_COLUMNS} FROM demand WHERE customer_id = ANY(:ids) AND NOT closed"  # noqa: S608
@@ -60,9 +66,14 @@ _FOLLOW_UPS = f"""
 SELECT {records.FOLLOW_UP_COLUMNS} FROM follow_up
 WHERE (customer_id = ANY(:ids) AND NOT closed) OR invoice_id = ANY(:more)
 """  # noqa: S608
-_CONTACTS = """
-SELECT seller_id, customer_id, on_date, touch_id, addresses FROM contact
-WHERE on_date >= :since AND (customer_id = ANY(:ids) OR addresses && CAST(:addresses AS text[]))
+# Their own, and others' at their addresses: a look into an index for each.
+CONTACTS = """
+SELECT id, seller_id, customer_id, on_date, touch_id, addresses FROM contact
+WHERE on_date >= :since AND customer_id = ANY(:ids)
+UNION
+SELECT id, seller_id, customer_id, on_date, touch_id, addresses
+FROM unnest(CAST(:addresses AS text[])) AS wanted (address) JOIN contact ON contact.addresses @> ARRAY[address]
+WHERE on_date >= :since
 """
 
 
@@ -129,8 +140,9 @@ async def claim(session: Session, now: datetime, *, limit: int, only: UUID | Non
     They are read after they were locked: what a statement reads beside the rows it locks is as old as its snapshot,
     and may lack what came in before the lock.
     """
-    ids = [row.id for row in await fetch(session, _CLAIM, now=now, limit=limit, only=only)]
-    return await fetch(session, _CLAIMED, ids=ids) if ids else ()
+    locked = await fetch(session, _CLAIM, now=now, limit=limit, only=only)
+    ids = [row.id for row in locked]
+    return await fetch(session, CLAIMED, ids=ids, addresses=_personal(locked)) if ids else ()
 
 
 async def load(
@@ -144,13 +156,13 @@ async def load(
 ) -> Batch:
     """Everything about the customers of `rows`, and the follow-ups `also` though they may be over.
 
-    `lock`: their rows are locked, the addresses they share become so.
+    `lock`: they were claimed, and the addresses they share become locked as they are.
     """
     known = sorted((row for row in rows if row.snapshot), key=lambda row: (row.seller_id, row.external_id))
     ids = [row.id for row in known]
-    addresses = sorted({a for row in known for a in row.addresses if not a.startswith("letter:")})
-    if lock and any(row.shares for row in known):
-        await execute(session, _LOCK_SHARED, addresses=addresses)
+    addresses = _personal(known)
+    if lock and (shared := [address for row in known for address in row.shared]):
+        await execute(session, _LOCK_SHARED, addresses=shared)
     demands = await fetch(session, _DEMANDS, ids=ids) if any(row.has_demands for row in known) else ()
     failed = await fetch(session, _FAILED, ids=ids) if any(row.has_failed for row in known) else ()
     more = {row.invoice_id for row in demands} | {UUID(i["invoice_id"]) for row in failed for i in row.listed} | {*also}
@@ -177,6 +189,11 @@ async def load(
     return batch
 
 
+def _personal(rows: Sequence[Any]) -> list[str]:
+    """Addresses that a person reads: many a company shares its house with others."""
+    return sorted({address for row in rows for address in row.addresses if not address.startswith("letter:")})
+
+
 def longest_look_back(policies: Iterable[Policy]) -> int:
     """How many days back a contact may still matter to gap or cap."""
     caps = ((one.contact_cap.days if one.contact_cap else 0, one.minimum_gap_days) for one in policies)
@@ -184,5 +201,5 @@ def longest_look_back(policies: Iterable[Policy]) -> int:
 
 
 async def _load_contacts(session: Session, batch: Batch, ids: list[UUID], addresses: list[str], since: date) -> None:
-    for row in await fetch(session, _CONTACTS, ids=ids, addresses=addresses, since=since):
+    for row in await fetch(session, CONTACTS, ids=ids, addresses=addresses, since=since):
         batch.contacts.add(row.seller_id, row.customer_id, Contact(row.on_date, row.touch_id), row.addresses)

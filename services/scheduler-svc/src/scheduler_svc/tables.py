@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -27,6 +29,9 @@ def _moment(name: str, *, nullable: bool = False) -> Column[object]:
     return Column(name, DateTime(timezone=True), nullable=nullable)
 
 
+# Without a list of what is still to be put into the index: every look at it would read the whole list.
+_AT_ONCE: dict[str, Any] = {"postgresql_using": "gin", "postgresql_with": {"fastupdate": "off"}}
+
 # Who is followed up, and the row whose lock makes a payment and a reminder exclusive. `addresses` and `suppressed`
 # hold `channel:sha256`; `next_at` is when to look at the customer next. No snapshot: so far only others spoke of them.
 customer = Table(
@@ -44,7 +49,7 @@ customer = Table(
     Column("waiting", JSONB),
     Index("customer_external_id", "seller_id", "external_id"),
     Index("customer_next_at", "next_at", postgresql_where=text("next_at IS NOT NULL")),
-    Index("customer_addresses", "addresses", postgresql_using="gin"),
+    Index("customer_addresses", "addresses", **_AT_ONCE),
     postgresql_with={"fillfactor": "80"},
 )
 
@@ -140,7 +145,7 @@ contact = Table(
     _moment("recorded_at"),
     Index("contact_customer", "customer_id", "on_date"),
     Index("contact_touch", "touch_id", unique=True, postgresql_where=text("touch_id IS NOT NULL")),
-    Index("contact_addresses", "addresses", postgresql_using="gin"),
+    Index("contact_addresses", "addresses", **_AT_ONCE),
 )
 
 # Why something went, or did not: append-only. A step and a demand have one final row each; the database sees to it.
