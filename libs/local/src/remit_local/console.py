@@ -32,7 +32,15 @@ def complain(line: str) -> None:
 
 def table(*columns: str, title: str | None = None, right: Sequence[str] = (), cut: Sequence[str] = ()) -> Table:
     """An empty table; columns in `right` are aligned to the right, those in `cut` stay on one line."""
-    made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    made = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        show_header=any(columns),
+    )
     for column in columns:
         one_line = column in cut
         made.add_column(

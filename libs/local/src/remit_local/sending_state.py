@@ -51,4 +51,4 @@ def sending_state(remit: Remit) -> Iterator[str]:
         reasons = ", ".join(sorted({str(one["held_by"]) for one in held}))
         yield f"Held back: {len(held)} messages ({reasons})."
     if state["missing"]:
-        yield f"The seller has no {', no '.join(state['missing'])}: `remit seller set` says who sends and how to pay."
+        yield f"The seller lacks {', '.join(state['missing'])}: `remit seller set` adds it."
