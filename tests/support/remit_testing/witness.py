@@ -13,9 +13,9 @@ from types import TracebackType
 from typing import Any
 
 from fastapi import FastAPI
-from sqlalchemy import event
-from sqlalchemy.orm import Session
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from remit_events.session import Session
 
 _payment: ContextVar[str | None] = ContextVar("payment", default=None)
 
@@ -36,11 +36,17 @@ class Witness:
     balances: dict[str, list[Balance]] = field(default_factory=dict)
 
     def __enter__(self) -> Witness:
-        event.listen(Session, "after_commit", self._committed)
+        commit = self._commit = Session.commit
+
+        async def seen(session: Session) -> None:
+            await commit(session)
+            self._committed()
+
+        Session.commit = seen  # type: ignore[method-assign]  # it does the same, and is seen doing it
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        event.remove(Session, "after_commit", self._committed)
+        Session.commit = self._commit  # type: ignore[method-assign]
 
     def watch(self, app: FastAPI) -> None:
         """To be called before the app has had its first request."""
@@ -50,7 +56,7 @@ class Witness:
         """The last answer about the invoice that was asked for before a moment."""
         return next((one for one in reversed(self.balances.get(invoice_id, [])) if one.asked < before), None)
 
-    def _committed(self, _session: Session) -> None:
+    def _committed(self) -> None:
         key = _payment.get()
         if key is not None:
             self.commits.setdefault(key, time.time())
