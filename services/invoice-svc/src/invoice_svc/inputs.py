@@ -85,7 +85,9 @@ class InvoiceIn(Body):
     customer_external_id: Label | None = None
     number: Label | None = None
     external_id: Label | None = None
-    issue_date: Day | None = Field(default=None, description="Default: today at the customer's place.")
+    issue_date: Day | None = Field(
+        default=None, description="Default: today at the customer's place. Only a draft may be dated ahead."
+    )
     due_date: Day | None = Field(default=None, description="Without one nothing is ever reminded.")
     amount_minor: AmountMinor
     currency: Currency
