@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from remit_testing import unprivileged
 from typer.testing import CliRunner, Result
 
 from remit_local.cli import add_commands
@@ -173,6 +174,19 @@ def test_an_export_is_taken_again_and_again(remit: Remit, tmp_path: Path) -> Non
 
     future = remit("import", ledger(path, [rows[2] | {"paid_date": (TODAY + timedelta(days=9)).isoformat()}]))
     assert (future.exit_code, counts(future)) == (3, {"rejected": 1})
+
+
+def test_rejected_rows_that_cannot_be_kept_are_listed(running: str, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "share").mkdir()
+    path = ledger(tmp_path / "share" / "some.csv", [row("S1", customer_id="C7"), row("S2", amount="-5")])
+    path.parent.chmod(0o555)
+    done = unprivileged.remit("--data", data, "import", path, cwd=tmp_path)
+    path.parent.chmod(0o755)
+    assert done.returncode == 3
+    assert re.search(r"^created +1", done.stdout, re.MULTILINE)
+    assert "must not be negative" in done.stderr
+    assert "some.rejected.csv is not kept: " in done.stderr
+    assert "Permission denied" in done.stderr
 
 
 def test_an_unusable_file_changes_nothing(remit: Remit, tmp_path: Path) -> None:

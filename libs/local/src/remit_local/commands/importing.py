@@ -11,6 +11,7 @@ from rich.progress import MofNCompleteColumn
 from remit_local.cli import app, given
 from remit_local.client import Remit
 from remit_local.console import complain, err, progress, row, say, show, table
+from remit_local.errors import about_file
 from remit_local.importing import ImportReport, import_ledger
 from remit_local.ledger import Ledger
 from remit_local.ledger_csv import ReadOptions, UnusableFileError, read_ledger, rejected_path, write_rejected
@@ -102,18 +103,25 @@ def tell_notices(ledger: Ledger) -> None:
 
 def tell_problems(ledger: Ledger, folder: Path | None) -> None:
     """Lists what was rejected and writes it to FILE.rejected.csv in `folder`; without any, an older one is removed."""
-    if not ledger.problems:
-        if folder is not None and (old := rejected_path(ledger, folder)).exists():
-            old.unlink()
-            complain(f"Nothing is rejected any more: {old} was removed")
-        return
-    bad = table("line", "field", "value", "reason", right=["line"], title="Rejected")
-    for problem in sorted(ledger.problems, key=lambda p: p.line)[:SHOWN]:
-        row(bad, problem.line, problem.field, problem.value[:60], problem.reason)
-    err.print(bad)
-    _and_more(len(ledger.problems))
+    if ledger.problems:
+        bad = table("line", "field", "value", "reason", right=["line"], title="Rejected")
+        for problem in sorted(ledger.problems, key=lambda p: p.line)[:SHOWN]:
+            row(bad, problem.line, problem.field, problem.value[:60], problem.reason)
+        err.print(bad)
+        _and_more(len(ledger.problems))
     if folder is not None:
+        try:
+            _keep_rejected(ledger, folder)
+        except OSError as error:  # what was taken is in already
+            complain(f"{rejected_path(ledger, folder).name} is not kept: {about_file(error)}")
+
+
+def _keep_rejected(ledger: Ledger, folder: Path) -> None:
+    if ledger.problems:
         complain(f"Rejected rows with their reasons: {write_rejected(ledger, folder)}")
+    elif (old := rejected_path(ledger, folder)).exists():
+        old.unlink()
+        complain(f"Nothing is rejected any more: {old} was removed")
 
 
 def _and_more(count: int) -> None:
