@@ -8,7 +8,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import event, text
+from remit_testing.statements import sent_by
+from sqlalchemy import text
 
 from remit_events.schedule import Window
 from remit_events.state import Channel, Stage
@@ -171,18 +172,9 @@ async def test_an_idle_run_asks_the_database_nothing(world: Any) -> None:
     customer = await world.customer()
     await customer.invoice()
     assert await world.rungs() == 0
-    statements: list[str] = []
-    engine = world.service.db.engine.sync_engine
-
-    def count(*arguments: Any) -> None:
-        statements.append(arguments[2])
-
-    event.listen(engine, "before_cursor_execute", count)
-    try:
+    with sent_by(world.service.db.engine) as statements:
         assert await world.rungs() == 0
         assert await world.planned() is None
-    finally:
-        event.remove(engine, "before_cursor_execute", count)
     assert statements == []
 
 

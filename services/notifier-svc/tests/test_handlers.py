@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from remit_testing.notifier import World
 from remit_testing.notifier_samples import new_customer
-from sqlalchemy import event as listen
+from remit_testing.statements import sent_by
 
 from remit_events.invoices import CustomerChanged
 from remit_events.notifications import ReminderFailed, ReminderSent
@@ -144,21 +144,12 @@ async def test_what_the_customer_changed_since_the_decision_counts(
 async def test_a_batch_is_a_handful_of_statements(world: World) -> None:
     customers = [await world.customer() for _ in range(20)]
     await world.settle()
-    statements = 0
-
-    def count(*_: Any) -> None:
-        nonlocal statements
-        statements += 1
-
-    engine = world.service.db.engine.sync_engine
     counts = []
     for size in (2, 20):
         await world.publish(*(world.due(customer, world.invoice(customer)) for customer in customers[:size]))
-        statements = 0
-        listen.listen(engine, "before_cursor_execute", count)
-        await world.task("notifier-svc").run()
-        await world.task("deliveries").run()
-        listen.remove(engine, "before_cursor_execute", count)
-        counts.append(statements)
+        with sent_by(world.service.db.engine) as statements:
+            await world.task("notifier-svc").run()
+            await world.task("deliveries").run()
+        counts.append(len(statements))
     # Results are stored in portions as they come; everything else is the same however large the batch.
     assert max(counts) <= 20
