@@ -196,6 +196,14 @@ def sent_turned_into_suppressed(out: Output) -> None:
         out.messages.remove(row)
 
 
+def too_small_a_debt(out: Output) -> None:
+    out.decision("D1", "tomorrow")["rule"] = "below-minimum"
+
+
+def escalated_before_the_demand(out: Output) -> None:
+    out.decision("D1", "tomorrow")["rule"] = "escalated"
+
+
 def needless_deferral(out: Output) -> None:
     out.log("2025-03-24T08:00:00Z", "A", "A1", "second", "deferred", "minimum-gap")
     out.move("A1", "second", "2025-03-25T08:00:00Z")
@@ -304,6 +312,8 @@ def reminded_after_the_demand(out: Output) -> None:
         (suppressed_turned_into_sent, "no channel can be reached"),
         (suppressed_turned_into_sent, "no message lists ('D1', '2025-09-02T07:00:00Z')"),
         (sent_turned_into_suppressed, "suppressed/no-channel at 2025-03-24T08:00:00Z: it can be reached"),
+        (too_small_a_debt, "suppressed/below-minimum at 2025-09-02T07:00:00Z: 999 is not below 0"),
+        (escalated_before_the_demand, "suppressed/escalated at 2025-09-02T07:00:00Z: no demand before it"),
         (needless_deferral, "deferred/minimum-gap at 2025-03-24T08:00:00Z: derived: nothing holds it back"),
         (deferred_by_another_rule, "deferred/minimum-gap at 2025-05-15T07:00:00Z: derived: contact-cap"),
         (deferred_by_a_hold, "deferred/held at 2025-05-15T07:00:00Z: nothing in the ledger explains"),
