@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
+import structlog
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
@@ -67,3 +69,8 @@ def progress(*columns: ProgressColumn) -> Progress:
 
 def show(made: Table) -> None:
     out.print(made)
+
+
+def quiet_logs() -> None:
+    """Only what went wrong, and not between the lines of the progress bar."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import secrets
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import uvloop
 
 from escalation_svc.ladder_format import LadderBody
 from remit_local.agenda import Agenda, Input, Poster
@@ -58,9 +60,12 @@ class Scenario:
     escalate: bool = True
     approve: bool = True
 
+    def entered(self) -> list[LedgerRow]:
+        """The rows something happens to."""
+        return entered_from(self.rows, self.first) if self.first else self.rows
+
     def agenda(self) -> Agenda:
-        rows = entered_from(self.rows, self.first) if self.first else self.rows
-        return Agenda(inputs(rows, self.first))
+        return Agenda(inputs(self.entered(), self.first))
 
     def settings(self) -> dict[str, dict[str, Any]]:
         """What the services are told beyond where everything is."""
@@ -85,6 +90,12 @@ class Simulated:
     ended: datetime
     refused: list[tuple[Input, str]]
     instants: int
+
+
+def play(scenario: Scenario, home: Home, server: EmbeddedPostgres, passed: Passed) -> Simulated:
+    """`simulate` on an event loop of its own."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(simulate(scenario, home, server, passed))
 
 
 async def simulate(scenario: Scenario, home: Home, server: EmbeddedPostgres, passed: Passed) -> Simulated:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
-import logging
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import structlog
 import typer
 from rich.progress import MofNCompleteColumn, TextColumn
 
@@ -25,7 +21,7 @@ from remit_local.commands.importing import (
     tell_notices,
     tell_problems,
 )
-from remit_local.console import complain, progress, row, say, show, table
+from remit_local.console import complain, progress, quiet_logs, row, say, show, table
 from remit_local.errors import RefusedError
 from remit_local.folders import must_be_writable
 from remit_local.ledger_csv import read_ledger
@@ -79,7 +75,7 @@ def simulate(
     """
     from remit_local.simulation import Scenario
 
-    _quiet_logs()
+    quiet_logs()
     ledger = read_ledger(file, read_options(mapping, ignore_unknown, date_format, decimal_comma))
     tell_notices(ledger)
     escalate, parsed = read_ladder(ladder)
@@ -168,10 +164,8 @@ def _tell(summary: dict[str, Any]) -> None:
 
 
 def _play(scenario: Any, keep: Path | None) -> Any:
-    import uvloop
-
-    from remit_local.simulation import simulate as play
-    from remit_local.simulation import throwaway
+    from remit_local import side_by_side
+    from remit_local.simulation import play, throwaway
 
     agenda = scenario.agenda()
     first, last = agenda.next_at(), agenda.last_at()
@@ -179,7 +173,7 @@ def _play(scenario: Any, keep: Path | None) -> Any:
         raise RefusedError("nothing happens in this ledger from that day on: there is no invoice to follow")
     if scenario.until and scenario.until < first.date():
         raise RefusedError(f"--until {scenario.until}: nothing happens by then; give a day from {first:%Y-%m-%d} on")
-    with progress(MofNCompleteColumn(), TextColumn("days")) as shown, throwaway(keep) as (home, server):
+    with progress(MofNCompleteColumn(), TextColumn("days")) as shown:
         end = min(filter(None, (scenario.until, last.date())))
         bar = shown.add_task("Simulating", total=max((end - first.date()).days, 1))
 
@@ -189,8 +183,11 @@ def _play(scenario: Any, keep: Path | None) -> Any:
             if day > (shown.tasks[0].total or 0):
                 shown.update(bar, total=day)
 
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(play(scenario, home, server, passed))
+        parts = [] if keep else side_by_side.shares(scenario.entered(), len(side_by_side.cores()))
+        if len(parts) > 1:
+            return side_by_side.play(scenario, parts, passed)
+        with throwaway(keep) as (home, server):
+            return play(scenario, home, server, passed)
 
 
 def _day(given: datetime | None) -> date | None:
@@ -202,9 +199,3 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise RefusedError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-
-
-def _quiet_logs() -> None:
-    """Only what went wrong, and not between the lines of the progress bar."""
-    with contextlib.suppress(AttributeError):
-        structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
