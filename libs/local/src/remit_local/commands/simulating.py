@@ -71,6 +71,7 @@ def simulate(
     """Play a ledger through the very same services on a throwaway database; nothing leaves this machine.
 
     Writes messages.csv, decisions.csv, escalations.csv, summary.json and chart.html to DIR. Dates are UTC days.
+    A long ledger is played on all processors, unless its databases are kept.
     Exit codes: 0 all rows taken, 3 some rejected, 2 unusable.
     """
     from remit_local.simulation import Scenario
