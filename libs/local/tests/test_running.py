@@ -206,8 +206,9 @@ def test_why_plan_pay_and_hold(remit: Remit, tmp_path: Path) -> None:
     planned = wait_for(lambda: remit("plan", "D1", "--days", 30, "--render", tmp_path / "out"), "D1 119.00 EUR")
     assert planned.exit_code == 0
     assert any("D1" in file.read_text(encoding="utf-8") for file in (tmp_path / "out").glob("*.txt"))
-    assert "Next: step" in remit("why", "D1").stdout
+    assert " by email, if nothing changes." in remit("why", "D1").stdout
     assert "is on hold until it is released" in remit("hold", "D1", "--reason", "talks").stdout
+    assert "It is held: talks." in remit("why", "D1").stdout
     assert "followed up again" in remit("release", "D1").stdout
     paid = remit("pay", "D1", "19.00", "--ref", "bank-1")
     assert "100.00 EUR is still owed" in paid.stdout

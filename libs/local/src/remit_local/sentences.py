@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -64,6 +64,18 @@ def day(iso: Any) -> str:
 
 def days(count: int) -> str:
     return "1 day" if count == 1 else f"{count} days"
+
+
+def standing(invoice: Mapping[str, Any], customer: Mapping[str, Any]) -> Iterator[str]:
+    """What holds an invoice back at present, as invoice-svc knows it: a dispute, a promise, holds."""
+    if invoice["disputed_minor"]:
+        yield f"{money(invoice['disputed_minor'], invoice['currency'])} of it is disputed."
+    if promise := invoice["promise"]:
+        yield f"{money(promise['amount_minor'], invoice['currency'])} is promised for {promise['on']}."
+    for what, hold in (("It", invoice["hold"]), ("Its customer", customer.get("hold"))):
+        if hold:
+            until = f" until {hold['until']}" if hold["until"] else ""
+            yield f"{what} is held{until}: {hold['reason']}."
 
 
 def money(minor: Any, currency: str | None) -> str:

@@ -162,14 +162,18 @@ def _tell_decisions(decisions: list[dict[str, Any]]) -> None:
 
 def _tell_next(remit: Remit, invoice: dict[str, Any]) -> None:
     """What is still to come for it: steps, and the ladder."""
-    from remit_local.sentences import RULES, moment
+    from remit_local.sentences import RULES, moment, standing
 
-    zone = (remit.customer(invoice["customer_id"]) or {}).get("timezone")
+    customer = remit.customer(invoice["customer_id"]) or {}
+    for line in standing(invoice, customer):
+        say(line)
+    zone = customer.get("timezone")
     for one in _steps(remit, invoice["id"]):
         if one["state"] in ("planned", "waiting"):
             when = f"goes {moment(one['at'], zone)}" if one["at"] else "waits for a change"
             because = f" (held back: {one['rule']})" if one["rule"] in RULES else ""
-            say(f"Next: step {one['step']} {when} by {', '.join(one['channels'])}, if nothing changes{because}.")
+            by = f"by {', '.join(one['reachable'])}" if one["reachable"] else "to nobody, as no channel reaches them"
+            say(f"Next: step {one['step']} {when} {by}, if nothing changes{because}.")
         elif one["state"] == "in-flight":
             say(f"Step {one['step']} is being sent.")
     for case in remit.pages("escalation-svc", "/v1/cases", invoice=invoice["id"]):

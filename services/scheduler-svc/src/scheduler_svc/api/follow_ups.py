@@ -30,8 +30,10 @@ from scheduler_svc.api.wiring import (
     of_invoice,
 )
 from scheduler_svc.book import Book
+from scheduler_svc.channels import reach
 from scheduler_svc.foresight import Outlook, outlook
 from scheduler_svc.invoice_facts import release_review
+from scheduler_svc.ledger import Debtor, Ledger
 from scheduler_svc.loading import ONE, load
 from scheduler_svc.policies import PolicyCache
 
@@ -90,6 +92,7 @@ class StepOut(BaseModel):
         offset=7,
         tone="neutral",
         channels=["email", "sms"],
+        reachable=["email"],
         falls_on="2026-03-09",
         state="planned",
         rule=None,
@@ -102,6 +105,7 @@ class StepOut(BaseModel):
     offset: int
     tone: Tone
     channels: list[Channel]
+    reachable: list[Channel] = Field(description="By which of them, or by what instead, it would go as things are.")
     falls_on: date | None
     state: Literal["sent", "merged", "suppressed", "skipped", "in-flight", "waiting", "planned", "never"]
     rule: str | None
@@ -160,8 +164,9 @@ async def get_plan(invoice: InvoicePath, session: SessionDep, caller: Reader, wi
     row = await _one(session, caller.seller_id, invoice)
     log = select(t.decision).where(t.decision.c.invoice_id == row.invoice_id, t.decision.c.demand_id.is_(None))
     logged = {one.step: one for one in await session.execute(log.order_by(t.decision.c.at, t.decision.c.id))}
-    found = await _outlook(session, wiring.policies, row, now)
-    return PlanOut(follow_up=_out(row), steps=[_step(one, logged.get(one.step.key)) for one in found])
+    ledger, found = await _outlook(session, wiring.policies, row, now)
+    steps = [_step(one, ledger.debtor, logged.get(one.step.key)) for one in found]
+    return PlanOut(follow_up=_out(row), steps=steps)
 
 
 @router.post("/{invoice}/release", responses=problem_responses(401, 403, 404, 409))
@@ -191,11 +196,13 @@ async def _one(session: Session, seller: UUID, invoice: str) -> Row[Any]:
     return row
 
 
-async def _outlook(session: Session, policies: PolicyCache, row: Row[Any], now: datetime) -> list[Outlook]:
+async def _outlook(
+    session: Session, policies: PolicyCache, row: Row[Any], now: datetime
+) -> tuple[Ledger, list[Outlook]]:
     customers = await fetch(session, ONE, seller=row.seller_id, id=row.customer_id)
     batch = await load(session, customers, policies, now, lock=False, also=[row.invoice_id])
     ledger = batch.ledger(batch.rows[0])
-    return outlook(ledger, row.invoice_id, policies.of(row.seller_id), now, now + _HORIZON)
+    return ledger, outlook(ledger, row.invoice_id, policies.of(row.seller_id), now, now + _HORIZON)
 
 
 def _out(row: Row[Any]) -> FollowUpOut:
@@ -223,7 +230,7 @@ def _out(row: Row[Any]) -> FollowUpOut:
     )
 
 
-def _step(one: Outlook, logged: Row[Any] | None) -> StepOut:
+def _step(one: Outlook, debtor: Debtor, logged: Row[Any] | None) -> StepOut:
     at, rule, inputs, until = one.at, one.rule, one.inputs, one.until
     if logged is not None and one.state in ("sent", "merged", "suppressed", "skipped") and logged.final:
         at, rule, inputs = logged.at, logged.rule, logged.inputs
@@ -234,6 +241,7 @@ def _step(one: Outlook, logged: Row[Any] | None) -> StepOut:
         offset=one.step.offset,
         tone=one.step.tone,
         channels=list(one.step.channels),
+        reachable=list(reach(debtor, one.step.channels, required=one.step.offset > 0).channels),
         falls_on=one.falls_on,
         state=one.state,
         rule=rule,
