@@ -5,22 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
+from remit_testing.ledger_rows import ROW
+
 from remit_local.agenda import Agenda, Kind
 from remit_local.ledger import LedgerRow
 from remit_local.ledger_agenda import ends, entered_from, inputs
-
-ROW = LedgerRow(
-    line=2,
-    customer_id="C1",
-    customer_name="Acme",
-    country="DE",
-    invoice_number="R1",
-    issue_date=date(2026, 1, 5),
-    due_date=date(2026, 2, 4),
-    amount_minor=11900,
-    currency="EUR",
-    timezone="Europe/Berlin",
-)
 
 
 def moments(rows: list[LedgerRow], first: date | None = None) -> list[tuple[Kind, datetime]]:

@@ -9,25 +9,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from remit_testing.ledger_rows import ROW
 
 from remit_local import side_by_side
 from remit_local.commands.simulating import write
 from remit_local.errors import RefusedError
 from remit_local.ledger import LedgerRow
 from remit_local.simulation import Scenario, play, throwaway
-
-ROW = LedgerRow(
-    line=2,
-    customer_id="C1",
-    customer_name="Acme GmbH",
-    country="DE",
-    invoice_number="R1",
-    issue_date=date(2026, 1, 5),
-    due_date=date(2026, 2, 4),
-    amount_minor=11900,
-    currency="EUR",
-    timezone="Europe/Berlin",
-)
 
 ONE_CORE = side_by_side.cores()[:1]
 

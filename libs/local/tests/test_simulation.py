@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import uvloop
+from remit_testing.ledger_rows import ROW
 
 from remit_events.relay import Relay
 from remit_local.agenda import Agenda, Poster
@@ -19,30 +20,15 @@ from remit_local.commands.simulating import write
 from remit_local.harvest import Harvest, harvest
 from remit_local.home import Addresses, Home
 from remit_local.installation import Installation
-from remit_local.ledger import LedgerRow
 from remit_local.ledger_agenda import inputs
 from remit_local.postgres import EmbeddedPostgres
-from remit_local.simulation import SELLER, Scenario, Simulated, simulate, throwaway
+from remit_local.simulation import SELLER, Scenario, Simulated, play, throwaway
 from remit_local.system import System, prepare
 from remit_local.timelapse import NotSettledError, Timelapse
 from remit_service.clock import SimulatedClock
 from scheduler_svc.policy import Policy
 
-BASE = LedgerRow(
-    line=2,
-    customer_id="C1",
-    customer_name="Acme GmbH",
-    country="DE",
-    invoice_number="R1",
-    issue_date=date(2026, 1, 5),
-    due_date=date(2026, 2, 4),
-    amount_minor=11900,
-    currency="EUR",
-    profile="business",
-    email="ap@acme.example",
-    timezone="Europe/Berlin",
-    language="de",
-)
+BASE = replace(ROW, profile="business", email="ap@acme.example", language="de")
 LEDGER = [
     replace(BASE, paid_date=date(2026, 2, 20)),
     replace(
@@ -69,7 +55,7 @@ PLAIN = Policy.model_validate(
 
 def played(scenario: Scenario, passed: Callable[[datetime], None] = lambda _: None) -> Simulated:
     with throwaway(None) as (home, server):
-        return uvloop.run(simulate(scenario, home, server, passed))
+        return play(scenario, home, server, passed)
 
 
 @pytest.fixture(scope="module")

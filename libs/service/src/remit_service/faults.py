@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from remit_events.failures import is_infrastructure, sqlstate
 from remit_events.session import RolledBackError
 from remit_service.logs import describe
-from remit_service.problems import FieldError, Problem, invalid_fields
+from remit_service.problems import FieldError, Problem, invalid_fields, json_pointer
 
 log = structlog.get_logger(__name__)
 
@@ -116,7 +116,7 @@ def pointer(loc: Iterable[Any]) -> str:
         return parts[-1]
     if parts[:1] == ["body"]:
         parts = parts[1:]
-    return "".join("/" + part.replace("~", "~0").replace("/", "~1") for part in parts)
+    return json_pointer(parts)
 
 
 def way_out(fault: Mapping[str, Any]) -> str:

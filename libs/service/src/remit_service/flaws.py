@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from remit_service.problems import FieldError, Problem, invalid_fields
+from remit_service.problems import FieldError, Problem, invalid_fields, json_pointer
 
 Path = tuple[str | int, ...]
 
@@ -24,8 +24,7 @@ class Flaw:
 
     @property
     def pointer(self) -> str:
-        """RFC 6901."""
-        return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in self.path)
+        return json_pointer(self.path)
 
 
 class FlawsError(ValueError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,11 @@ from starlette.responses import Response
 MEDIA_TYPE = "application/problem+json"
 TYPE_BASE = "urn:remit:problem:"
 LONGEST_VALUE = 200
+
+
+def json_pointer(path: Iterable[Any]) -> str:
+    """RFC 6901: the keys and indexes from the root of a body."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from remit_events.tracing import statement_failed, statement_span
 
-_tracer = trace.get_tracer("remit_service")
 _SPAN = "remit_span"
 
 

@@ -35,7 +35,6 @@ class Worker:
             return
         connection = await self._engine.connect()
         try:
-            connection = await connection.execution_options(isolation_level="AUTOCOMMIT")
             await connection.execute(text("SELECT pg_advisory_lock(:space, :id)"), {"space": NAMESPACE, "id": self.id})
         except BaseException:
             await connection.invalidate()

@@ -46,9 +46,12 @@ def retry(work: Work, failed: FailedTouch) -> None:
 
 def _leading_step(work: Work, failed: FailedTouch) -> Step | None:
     """The policy's step of the leading item; None when the follow-up was moved to a policy without it."""
-    lead = failed.items[0]
-    steps = work.policy_of(work.follow_ups[lead.invoice_id]).steps
-    return next((step for step in steps if step.key == lead.step), None)
+    return next((step for step in _steps(work, failed) if step.key == failed.items[0].step), None)
+
+
+def _steps(work: Work, failed: FailedTouch) -> Iterable[Step]:
+    """Those of the leading item's policy as it is now."""
+    return work.policy_of(work.follow_ups[failed.items[0].invoice_id]).steps
 
 
 def _removed(work: Work, failed: FailedTouch) -> bool:
@@ -59,8 +62,8 @@ def _allowed(work: Work, failed: FailedTouch) -> Iterable[Channel]:
     """A demand has its channels; a reminder e-mail, letter, and text messages where its policy has any."""
     if failed.demand_id is not None:
         return DEMAND_CHANNELS
-    steps = work.policy_of(work.follow_ups[failed.items[0].invoice_id]).steps
-    return {Channel.EMAIL, Channel.LETTER, *(channel for step in steps for channel in step.channels)}
+    of_policy = (channel for step in _steps(work, failed) for channel in step.channels)
+    return {Channel.EMAIL, Channel.LETTER, *of_policy}
 
 
 def _still(work: Work, failed: FailedTouch, one: TouchItem) -> bool:
