@@ -60,6 +60,27 @@ def test_a_short_ledger_is_played_by_one_system() -> None:
     assert len(side_by_side.shares(long, 1)) == 1
 
 
+def test_customers_whose_mornings_are_one_moment_are_played_together() -> None:
+    zones = ("Europe/Berlin", "America/New_York", "Europe/Paris", "America/Toronto")
+    spread = [
+        replace(
+            ROW,
+            line=n,
+            customer_id=str(n % 100),
+            invoice_number=str(n),
+            timezone=zones[n % len(zones)],
+            issue_date=ROW.issue_date + timedelta(days=n),
+            due_date=ROW.due_date + timedelta(days=n),
+        )
+        for n in range(2 * side_by_side.WORTH_A_SYSTEM)
+    ]
+    parts = side_by_side.shares(spread, 2)
+    assert [{row.timezone for row in part} for part in parts] == [
+        {"America/New_York", "America/Toronto"},
+        {"Europe/Berlin", "Europe/Paris"},
+    ]
+
+
 def ledger() -> list[LedgerRow]:
     made = []
     for n in range(8):

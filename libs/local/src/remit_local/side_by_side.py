@@ -12,14 +12,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from remit_events.addresses import address_hash
 from remit_events.state import Channel
 from remit_local.console import quiet_logs
 from remit_local.harvest import Harvest
 from remit_local.ledger import LedgerRow
+from remit_local.ledger_agenda import issued_at, paid_at, zones
 from remit_local.simulation import Scenario, Simulated, throwaway
 from remit_local.simulation import play as play_one
 
@@ -39,12 +41,42 @@ def cores() -> list[int]:
 
 
 def shares(rows: Sequence[LedgerRow], most: int) -> list[list[LedgerRow]]:
-    """At most `most` parts of about one length, each worth a system; the rows of each in their order."""
+    """At most `most` parts that take about the same time, each worth a system; the rows of each in their order.
+
+    A system takes its time by row and by moment at which anything happens. Customers of one zone share their moments
+    (the same mornings and midnights), so they go to the same part as far as that leaves the parts even.
+    """
     count = max(1, min(most, len(rows) // WORTH_A_SYSTEM))
-    parts: list[list[LedgerRow]] = [[] for _ in range(count)]
-    for group in sorted(_groups(rows), key=len, reverse=True):
-        min(parts, key=len).extend(group)
-    return [sorted(part, key=lambda row: row.line) for part in parts if part]
+    groups = [(group, _moments(group)) for group in sorted(_groups(rows), key=_offsets)]
+    low, high = 0, 3 * len(rows)
+    while low < high:
+        limit = (low + high) // 2
+        low, high = (low, limit) if len(_filled(groups, limit)) <= count else (limit + 1, high)
+    return [sorted(part, key=lambda row: row.line) for part in _filled(groups, low)]
+
+
+def _filled(groups: Sequence[tuple[list[LedgerRow], set[datetime]]], limit: int) -> list[list[LedgerRow]]:
+    """The groups one after another in parts that cost at most `limit`; a single group may cost more."""
+    parts: list[list[LedgerRow]] = []
+    moments: set[datetime] = set()
+    for group, its_moments in groups:
+        moments = moments | its_moments
+        if not parts or len(parts[-1]) + len(group) + len(moments) > limit:
+            parts.append([])
+            moments = its_moments
+        parts[-1].extend(group)
+    return parts
+
+
+def _moments(rows: Sequence[LedgerRow]) -> set[datetime]:
+    issued = {issued_at(row, row.issue_date) for row in rows}
+    return issued | {paid_at(row, row.paid_date) for row in rows if row.paid_date}
+
+
+def _offsets(rows: Sequence[LedgerRow]) -> tuple[timedelta | None, ...]:
+    """What a clock shows in January and in July: zones that agree in both have their mornings together."""
+    zone, year = ZoneInfo(zones(rows[0])[0]), rows[0].issue_date.year
+    return tuple(zone.utcoffset(datetime(year, month, 1)) for month in (1, 7))  # noqa: DTZ001 - local time is asked about
 
 
 def play(scenario: Scenario, parts: Sequence[list[LedgerRow]], passed: Callable[[datetime], None]) -> Simulated:
