@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-import structlog
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
@@ -73,4 +72,6 @@ def show(made: Table) -> None:
 
 def quiet_logs() -> None:
     """Only what went wrong, and not between the lines of the progress bar."""
+    import structlog  # commands that only ask do without it
+
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))

@@ -10,12 +10,13 @@ import subprocess
 import warnings
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import asyncpg
-
 from remit_local.errors import RefusedError, about_file
+
+if TYPE_CHECKING:  # loaded when first needed: most commands only ask the services
+    import asyncpg
 
 # A port only names the socket file; it is fixed so that a PGPORT in the environment changes nothing.
 PORT = 5432
@@ -122,6 +123,8 @@ class EmbeddedPostgres:
             await connection.close()
 
     async def _connect(self) -> asyncpg.Connection:
+        import asyncpg
+
         return await asyncpg.connect(
             host=str(self.socket_dir), port=PORT, user="postgres", database="postgres", password=None, ssl=False
         )
@@ -175,6 +178,8 @@ def _wheel() -> Any:
 
 async def wait_until_ready(url: str, timeout: float = 10.0) -> None:
     """Returns once the server answers; raises TimeoutError after `timeout` seconds."""
+    import asyncpg
+
     async with asyncio.timeout(timeout):
         while True:
             try:

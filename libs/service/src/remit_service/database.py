@@ -48,6 +48,7 @@ class Database:
                     "timezone": "UTC",
                     # Values come as arrays, whose plans do not hang on what is in them: planned once per connection.
                     "plan_cache_mode": "force_generic_plan",
+                    "random_page_cost": "1.1",
                 },
             },
         )

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ALWAYS_ON
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -30,6 +28,10 @@ def configure(service: str, endpoint: str | None = None, *, record: bool = False
     sampler = ALWAYS_ON if endpoint or record else ALWAYS_OFF
     provider = TracerProvider(sampler, Resource.create({"service.name": service}))
     if endpoint:
+        # Loaded where it is used, as it brings an HTTP client and protocol buffers.
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
         exporter = OTLPSpanExporter(endpoint=endpoint.rstrip("/") + "/v1/traces")
         provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)

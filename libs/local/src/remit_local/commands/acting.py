@@ -7,13 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from remit_local.cells import CellError, parse_amount
 from remit_local.cli import app, given
 from remit_local.client import Remit
 from remit_local.commands.importing import CommaOption
 from remit_local.console import say
 from remit_local.errors import RefusedError
-from remit_service.money import from_minor
 
 Invoice = Annotated[str, typer.Argument(metavar="INVOICE", help="Its number or id.")]
 Subject = Annotated[str, typer.Argument(metavar="INVOICE|CUSTOMER", help="An invoice's number, or a customer's id.")]
@@ -36,6 +34,8 @@ def pay(
     decimal_comma: CommaOption = False,
 ) -> None:
     """Record a payment of an invoice; the chasing of what it pays stops at once."""
+    from remit_local.cells import CellError, parse_amount
+
     with Remit.of(given(ctx).folder) as remit:
         found = remit.need_invoice(invoice)
         currency = found["currency"]
@@ -116,4 +116,6 @@ def subject_path(remit: Remit, subject: str) -> tuple[str, str]:
 
 def money(minor: int, currency: str) -> str:
     """`1,234.50 EUR`."""
+    from remit_service.money import from_minor
+
     return f"{from_minor(minor, currency):,} {currency}"

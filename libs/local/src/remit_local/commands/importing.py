@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import MofNCompleteColumn
@@ -12,9 +12,11 @@ from remit_local.cli import app, given
 from remit_local.client import Remit
 from remit_local.console import complain, err, progress, row, say, show, table
 from remit_local.errors import about_file
-from remit_local.importing import ImportReport, import_ledger
 from remit_local.ledger import Ledger
-from remit_local.ledger_csv import ReadOptions, UnusableFileError, read_ledger, rejected_path, write_rejected
+
+if TYPE_CHECKING:
+    from remit_local.importing import ImportReport
+    from remit_local.ledger_csv import ReadOptions
 
 SHOWN = 20
 NOTES_SHOWN = 6
@@ -35,6 +37,8 @@ CommaOption = Annotated[bool, typer.Option("--decimal-comma", help="Amounts are 
 
 def read_options(mapping: list[str] | None, ignore_unknown: bool, date_format: str | None, comma: bool) -> ReadOptions:
     """Raises UnusableFileError when a --map is no pair."""
+    from remit_local.ledger_csv import ReadOptions, UnusableFileError
+
     pairs: dict[str, str] = {}
     for pair in mapping or ():
         theirs, equals, ours = pair.partition("=")
@@ -58,6 +62,8 @@ def import_file(
 
     Exit codes: 0 all rows in, 3 some rejected (see FILE.rejected.csv), 2 the file or the services are unusable.
     """
+    from remit_local.ledger_csv import read_ledger
+
     ledger = read_ledger(file, read_options(mapping, ignore_unknown, date_format, decimal_comma))
     with Remit.of(given(ctx).folder) as remit:
         report = imported(remit, ledger, dry_run=dry_run)
@@ -68,6 +74,8 @@ def import_file(
 
 def imported(remit: Remit, ledger: Ledger, *, dry_run: bool) -> ImportReport:
     """The import with its progress bar on standard error."""
+    from remit_local.importing import import_ledger
+
     with progress(MofNCompleteColumn()) as shown:
         bar = shown.add_task(f"Importing {ledger.path.name}", total=len(ledger.rows))
         return import_ledger(remit, ledger, dry_run=dry_run, advance=lambda rows: shown.advance(bar, rows))
@@ -110,18 +118,21 @@ def tell_problems(ledger: Ledger, folder: Path | None) -> None:
         err.print(bad)
         _and_more(len(ledger.problems))
     if folder is not None:
-        try:
-            _keep_rejected(ledger, folder)
-        except OSError as error:  # what was taken is in already
-            complain(f"{rejected_path(ledger, folder).name} is not kept: {about_file(error)}")
+        _keep_rejected(ledger, folder)
 
 
 def _keep_rejected(ledger: Ledger, folder: Path) -> None:
-    if ledger.problems:
-        complain(f"Rejected rows with their reasons: {write_rejected(ledger, folder)}")
-    elif (old := rejected_path(ledger, folder)).exists():
-        old.unlink()
-        complain(f"Nothing is rejected any more: {old} was removed")
+    from remit_local.ledger_csv import rejected_path, write_rejected
+
+    old = rejected_path(ledger, folder)
+    try:
+        if ledger.problems:
+            complain(f"Rejected rows with their reasons: {write_rejected(ledger, folder)}")
+        elif old.exists():
+            old.unlink()
+            complain(f"Nothing is rejected any more: {old} was removed")
+    except OSError as error:  # what was taken is in already
+        complain(f"{old.name} is not kept: {about_file(error)}")
 
 
 def _and_more(count: int) -> None:

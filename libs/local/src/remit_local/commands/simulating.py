@@ -24,7 +24,6 @@ from remit_local.commands.importing import (
 from remit_local.console import complain, progress, quiet_logs, row, say, show, table
 from remit_local.errors import RefusedError
 from remit_local.folders import must_be_writable
-from remit_local.ledger_csv import read_ledger
 
 SOME_REJECTED = 3
 WRITTEN = ("messages.csv", "decisions.csv", "escalations.csv", "summary.json", "chart.html")
@@ -74,16 +73,24 @@ def simulate(
     A long ledger is played on all processors, unless its databases are kept.
     Exit codes: 0 all rows taken, 3 some rejected, 2 unusable.
     """
-    from remit_local.simulation import Scenario
+    from remit_local.ledger_csv import read_ledger
 
     quiet_logs()
     ledger = read_ledger(file, read_options(mapping, ignore_unknown, date_format, decimal_comma))
     tell_notices(ledger)
-    escalate, parsed = read_ladder(ladder)
     if approve not in ("auto", "never"):
         raise RefusedError(f"--approve {approve}: say auto or never")
     if first and until and until < first:
         raise RefusedError(f"--until lies before --from: give a day from {first:%Y-%m-%d} on")
+    if not ledger.accepted:
+        tell_problems(ledger, None)
+        raise RefusedError(f"{file} has no row that can be taken")
+    must_be_writable(out, WRITTEN)
+    from remit_local.simulation import (
+        Scenario,
+    )  # the four services, a second's work: not before it is known to be needed
+
+    escalate, parsed = read_ladder(ladder)
     scenario = Scenario(
         rows=ledger.accepted,
         first=_day(first),
@@ -93,10 +100,6 @@ def simulate(
         escalate=escalate,
         approve=approve == "auto",
     )
-    if not scenario.rows:
-        tell_problems(ledger, None)
-        raise RefusedError(f"{file} has no row that can be taken")
-    must_be_writable(out, WRITTEN)
     simulated = _play(scenario, keep)
     write(out, simulated, file.name, scenario.first)
     for one, reason in simulated.refused:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import dkim
-
 from notifier_svc import mime
 from notifier_svc.providers import Outgoing
 
@@ -30,6 +28,8 @@ class Dkim:
         return cls(domain, selector, key_file.read_bytes())
 
     def sign(self, message: bytes) -> bytes:
+        import dkim  # brings a DNS resolver; most run without a key
+
         present = message.split(b"\r\n\r\n", 1)[0].lower()
         headers = [name for name in _SIGNED if b"\n" + name + b":" in b"\n" + present]
         signature: bytes = dkim.sign(

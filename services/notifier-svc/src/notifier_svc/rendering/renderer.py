@@ -1,4 +1,4 @@
-"""The renderer: pure and synchronous; templates are compiled once, when this module is first imported."""
+"""The renderer: pure and synchronous; templates are compiled once, each when it is first needed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from notifier_svc.rendering.wordings import Entry, Prose, Wordings, environment
 from remit_events.state import Channel
 
 _WORDINGS = Wordings()
-_MAIL = environment().get_template("shared/mail.html.j2")
+_ENVIRONMENT = environment()
 
 
 def catalogue() -> list[Entry]:
@@ -51,7 +51,7 @@ def render(message: MessageContext, *, channels: Collection[Channel]) -> Rendere
 
 
 def _html(prose: Prose, body: Body, choice: Choice, seller: str, subject: str) -> str:
-    return _MAIL.render(
+    return _ENVIRONMENT.get_template("shared/mail.html.j2").render(
         tag=choice.tag,
         subject=subject,
         seller=seller,

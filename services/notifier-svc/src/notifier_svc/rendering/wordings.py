@@ -2,13 +2,13 @@
 (and greeting or signoff where the usual one will not do).
 
 A wording is plain prose: every output (HTML, plain text, letter) is laid out from the same paragraphs and does its
-own escaping. Templates are compiled once, in a sandbox, and an unknown name in one is an error.
+own escaping. Templates are compiled once, when first needed, in a sandbox, and an unknown name in one is an error.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -76,16 +76,14 @@ class Wordings:
     """All wordings below a folder: `<language>/[<set>/]<stage>[.<tone>].j2`."""
 
     def __init__(self, folder: Path = TEMPLATES) -> None:
-        env = environment(folder)
-        names = sorted(path.relative_to(folder).as_posix() for path in folder.glob("*/**/*.j2"))
-        self._templates: Mapping[str, Template] = {
-            name.removesuffix(".j2"): env.get_template(name) for name in names if not name.startswith("shared/")
-        }
+        self._environment = environment(folder)
+        names = (path.relative_to(folder).as_posix() for path in folder.glob("*/**/*.j2"))
+        self._names = {name.removesuffix(".j2") for name in names if not name.startswith("shared/")}
 
     def catalogue(self) -> list[Entry]:
         """Every standard wording, by stage, tone and language."""
         found = []
-        for name in self._templates:
+        for name in self._names:
             language, *folders, key = name.split("/")
             stage, _, tone = key.partition(".")
             if not folders:
@@ -100,8 +98,8 @@ class Wordings:
         tones = [f"{stage}.{t}" for t in (*_MILDER[start:], *reversed(_MILDER[:start]))]
         for folder in (f"{language}/{named}", language):
             for key in (*tones, str(stage)):
-                if template := self._templates.get(f"{folder}/{key}"):
-                    return template
+                if (name := f"{folder}/{key}") in self._names:
+                    return self._environment.get_template(f"{name}.j2")
         raise LookupError(f"no wording for stage {stage} in {language}")
 
     def write(self, template: Template, view: View, choice: Choice) -> Prose:
