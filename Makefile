@@ -6,6 +6,9 @@ PACKAGES := libs/events libs/service services/invoice-svc services/scheduler-svc
 SOURCES := $(addsuffix /src,$(PACKAGES))
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
+# Every start would compile the sources anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup dev run test check fmt kafka topics migrate schemas lock clean
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 from hypothesis import settings
 
@@ -38,7 +40,16 @@ def cluster() -> Iterator[EmbeddedPostgres]:
     with tempfile.TemporaryDirectory(prefix="remit-pg-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
         with EmbeddedPostgres(Path(folder) / "data", durable=False) as server:
+            asyncio.run(_leave_alone(server))
             yield server
+
+
+async def _leave_alone(server: EmbeddedPostgres) -> None:
+    """No vacuum: going round hundreds of small databases takes more than it can ever give."""
+    connection = await asyncpg.connect(server.url("postgres").replace("+asyncpg", ""))
+    await connection.execute("ALTER SYSTEM SET autovacuum = off")
+    await connection.execute("SELECT pg_reload_conf()")
+    await connection.close()
 
 
 @pytest.fixture(scope="session")

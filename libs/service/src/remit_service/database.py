@@ -48,6 +48,8 @@ class Database:
                     "timezone": "UTC",
                     # Values come as arrays, whose plans do not hang on what is in them: planned once per connection.
                     "plan_cache_mode": "force_generic_plan",
+                    # That may be while the tables are still empty: by index and row by row, whatever they hold then.
+                    "enable_seqscan": "off",
                     "random_page_cost": "1.1",
                 },
             },

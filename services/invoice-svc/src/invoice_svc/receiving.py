@@ -33,10 +33,12 @@ SELECT id, external_id FROM customer
 WHERE seller_id = :seller_id AND (id = ANY(CAST(:ids AS uuid[])) OR external_id = ANY(CAST(:external_ids AS text[])))
 """
 _KNOWN = """
-SELECT p.id, p.provider, p.reference, p.external_id FROM payment AS p
-LEFT JOIN unnest(CAST(:providers AS text[]), CAST(:references AS text[])) AS g (provider, reference)
-    ON p.provider = g.provider AND p.reference = g.reference
-WHERE p.seller_id = :seller_id AND (g.provider IS NOT NULL OR p.external_id = ANY(CAST(:external_ids AS text[])))
+SELECT p.id, p.provider, p.reference, p.external_id
+FROM unnest(CAST(:providers AS text[]), CAST(:references AS text[])) AS g (provider, reference)
+JOIN payment AS p ON p.seller_id = :seller_id AND p.provider = g.provider AND p.reference = g.reference
+UNION
+SELECT id, provider, reference, external_id FROM payment
+WHERE seller_id = :seller_id AND external_id = ANY(CAST(:external_ids AS text[]))
 """
 
 

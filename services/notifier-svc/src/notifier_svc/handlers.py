@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import text
 
 from notifier_svc import contacts
 from notifier_svc.contacts import Closed, Note
@@ -27,7 +27,8 @@ from remit_events.session import Session
 from remit_events.state import Channel, CustomerState, SellerState, Stage
 from remit_service.clock import Clock
 from remit_service.sellers import apply_seller_events
-from remit_service.tables import seller
+
+_SELLERS = text("SELECT id, snapshot FROM seller WHERE id = ANY(CAST(:ids AS uuid[]))")
 
 NO_CHANNEL = "no-channel"
 
@@ -82,7 +83,7 @@ async def _sellers(session: Session, received: Iterable[Received]) -> dict[UUID,
     }
     if not asked:
         return {}
-    rows = await session.execute(select(seller.c.id, seller.c.snapshot).where(seller.c.id.in_(asked)))
+    rows = await session.execute(_SELLERS, {"ids": list(asked)})
     return {row.id: SellerState.model_validate(row.snapshot) for row in rows}
 
 

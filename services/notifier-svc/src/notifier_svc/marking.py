@@ -34,8 +34,9 @@ WITH given AS MATERIALIZED (
 ), named AS MATERIALIZED (
     SELECT * FROM json_to_recordset(CAST(:touches AS json)) AS r (id uuid, unanswered bool, held_by text)
 ), mine AS MATERIALIZED (
-    SELECT touch.id FROM touch JOIN named ON named.id = touch.id JOIN customer ON customer.id = touch.customer_id
-    WHERE touch.claim = :token ORDER BY customer.id, touch.id FOR UPDATE OF customer, touch
+    SELECT touch.id FROM touch JOIN customer ON customer.id = touch.customer_id
+    WHERE touch.id = ANY(CAST(:touch_ids AS uuid[])) AND touch.claim = :token
+    ORDER BY customer.id, touch.id FOR UPDATE OF customer, touch
 ), marked AS (
     UPDATE delivery SET status = given.status, next_attempt_at = given.next_attempt_at,
         provider = coalesce(given.provider, delivery.provider), digest = coalesce(given.digest, delivery.digest),
@@ -89,6 +90,7 @@ async def _marked(session: Session, token: UUID, plans: Sequence[Plan], worker: 
         "deliveries": to_json([row for plan in plans for row in _delivery_rows(plan)]).decode(),
         "touches": to_json([_touch_row(plan) for plan in plans]).decode(),
         "contents": to_json([row for plan in plans if (row := _content_row(plan))]).decode(),
+        "touch_ids": [plan.claim.id for plan in plans],
         "token": token,
         "worker": worker,
         "now": now,

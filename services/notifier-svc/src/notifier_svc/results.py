@@ -60,7 +60,8 @@ WITH given AS MATERIALIZED (
 ), locked AS MATERIALIZED (
     SELECT delivery.id FROM given JOIN delivery ON delivery.id = given.id
     JOIN customer ON customer.id = delivery.customer_id
-    WHERE delivery.status IN ('sending', 'unknown') AND delivery.attempts = given.attempts
+    WHERE delivery.id = ANY(CAST(:ids AS uuid[]))
+        AND delivery.status IN ('sending', 'unknown') AND delivery.attempts = given.attempts
     ORDER BY customer.id, delivery.id FOR UPDATE OF customer, delivery
 ), done AS (
     UPDATE delivery SET status = given.status, provider_id = coalesce(given.provider_id, delivery.provider_id),
@@ -87,7 +88,8 @@ SELECT array(SELECT id FROM done) AS ids, (SELECT min(next_at) FROM touch WHERE 
 async def record(session: Session, done: Sequence[Done], now: datetime) -> Recorded:
     """Stores results and tells them."""
     rows = [_row(one) for one in done]
-    found = (await session.execute(_RECORD, {"rows": to_json(rows).decode(), "now": now})).one()
+    values = {"rows": to_json(rows).decode(), "ids": [row["id"] for row in rows], "now": now}
+    found = (await session.execute(_RECORD, values)).one()
     stored = set(found.ids)
     told = [one for one in done if one.hand.job.id in stored]
     closing = [closing for one in told if (closing := _closing(one))]

@@ -115,6 +115,7 @@ delivery = Table(
     UniqueConstraint("touch_id", "channel", "recipient_sha256", name="delivery_once"),
     Index("delivery_seller_created", "seller_id", "id"),
     Index("delivery_customer", "customer_id", "id"),
+    Index("delivery_pending", "touch_id", postgresql_where="status = 'pending'"),
     Index("delivery_sending", "sending_at", postgresql_where="status = 'sending'"),
     Index("delivery_unknown", "seller_id", "id", postgresql_where="status = 'unknown'"),
     Index("delivery_on_its_way", "sent_at", postgresql_where="status = 'sent' AND delivered_at IS NULL"),
