@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from remit_local.installation import Installation
-from remit_local.live import claimed_ports, run_here
+from remit_local.live import run_here
+from remit_local.ports import claimed_ports
 from remit_local.system import System
 from remit_service.clock import WallClock
 

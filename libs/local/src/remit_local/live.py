@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +15,9 @@ import httpx
 
 from remit_local import child
 from remit_local.errors import RefusedError
-from remit_local.home import SERVICES, Addresses, variable
+from remit_local.home import SERVICES
 from remit_local.installation import Installation, package_of
+from remit_local.ports import Bound
 from remit_local.system import System
 from remit_service import serving
 
@@ -29,34 +28,7 @@ SHORTEST_PAUSE = 0.5
 LONGEST_PAUSE = 10.0
 WELL_SECONDS = 60.0
 
-Bound = dict[str, socket.socket]
 Ready = Callable[[], Coroutine[Any, Any, None]]
-
-
-@contextmanager
-def claimed_ports(addresses: Addresses) -> Iterator[Bound]:
-    """The four listening sockets; raises RefusedError naming the port or host that cannot be had and the way out."""
-    with ExitStack() as opened:
-        bound = {name: opened.enter_context(_listening(addresses, name)) for name in SERVICES}
-        yield bound
-
-
-def _listening(addresses: Addresses, name: str) -> socket.socket:
-    port = addresses.ports[name]
-    try:
-        return serving.listen(addresses.host, port)
-    except serving.NoPortError as error:
-        raise RefusedError(_not_listening(addresses.host, port, name, error)) from None
-
-
-def _not_listening(host: str, port: int, name: str, error: serving.NoPortError) -> str:
-    if error.no_host:
-        return f"nothing can listen on {host} ({error.why}): give an address of this machine with --host or HOST"
-    what, stop = ("is in use", "stop what uses it, or ") if error.in_use else (f"cannot be used ({error.why})", "")
-    return (
-        f"port {port} on {host} {what} ({name} listens there): {stop}choose another with --port or REMIT_PORT "
-        f"(the first of four), or {variable(name)}_PORT"
-    )
 
 
 async def run_here(system: System, bound: Bound, stop: asyncio.Event, ready: Ready) -> None:

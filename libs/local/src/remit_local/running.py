@@ -14,7 +14,8 @@ from remit_local.bootstrap import ensure_key
 from remit_local.bus_choice import allow_move, remember_bus, with_topic_prefix
 from remit_local.home import SERVICES, Addresses, Home
 from remit_local.installation import Installation
-from remit_local.live import Bound, run_apart, run_here
+from remit_local.live import run_apart, run_here
+from remit_local.ports import Bound
 from remit_local.postgres import EmbeddedPostgres
 from remit_local.sample_lapse import play_sample
 from remit_local.system import System, prepare

@@ -35,13 +35,12 @@ def migrate(
     ] = False,
 ) -> None:
     """Bring every service's database, and the topics, up to date."""
-    from remit_local.databases import installation_of, joined
-    from remit_local.system import prepare
-
     if check:
         _check_migrations()
         return
     home = Home(given(ctx).folder).make()
+    from remit_local.databases import installation_of, joined
+    from remit_local.system import prepare
 
     async def work() -> None:
         await prepare(await installation_of(home, server), server)
@@ -54,12 +53,11 @@ def migrate(
 @topics_app.command("create")
 def create_topics(ctx: typer.Context) -> None:
     """Create the topics with their partitions and retention on EVENTS_URL, or on the embedded bus."""
+    home = Home(given(ctx).folder).make()
     from remit_events.catalogue import TOPICS
     from remit_local.databases import installation_of, joined
     from remit_local.installation import EVENTS_DATABASE
     from remit_local.system import ensure_topics
-
-    home = Home(given(ctx).folder).make()
 
     async def work() -> str:
         await server.create_databases(EVENTS_DATABASE)

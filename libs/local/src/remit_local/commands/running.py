@@ -30,7 +30,7 @@ from remit_local.home import OWN_LEDGER, Addresses, Home, data_folder
 from remit_local.ledger import Ledger
 
 if TYPE_CHECKING:
-    from remit_local.live import Bound
+    from remit_local.ports import Bound
 
 LEDGER = "ledger"
 
@@ -74,7 +74,7 @@ def run_all(
 @contextmanager
 def _claimed(home: Home, addresses: Addresses) -> Iterator[Bound]:
     """The folder and the ports, for this process alone; a folder that is not there yet is made last."""
-    from remit_local.live import claimed_ports
+    from remit_local.ports import claimed_ports
 
     fresh = not home.folder.exists()
     with ExitStack() as claims:
