@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from remit_testing.ports import free_ports
 from remit_testing.printed import ROOT, Printed, documents, printed
 from remit_testing.smtp import MailServer
-from remit_testing.terminal import RemitRun, Terminal, four_free_ports
+from remit_testing.terminal import RemitRun, Terminal
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -142,7 +143,7 @@ def example_policy() -> str:
 
 
 async def test_every_curl_and_remit_command_works_as_printed(open_folder: Path) -> None:
-    terminal, port = Terminal(open_folder), four_free_ports()
+    terminal, port = Terminal(open_folder), free_ports()
     async with MailServer() as mail:
         terminal.environment |= {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(mail.port), "SMTP_SECURITY": "none"}
         with RemitRun(terminal, "--port", str(port)) as running:

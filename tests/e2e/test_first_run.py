@@ -15,7 +15,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from remit_testing.terminal import RemitRun, Terminal, commands, four_free_ports
+from remit_testing.ports import free_ports
+from remit_testing.terminal import RemitRun, Terminal, commands
 
 # What the README promises from the environment being ready to the table.
 TABLE_SECONDS = 30.0
@@ -31,7 +32,7 @@ def terminal(open_folder: Path) -> Terminal:
 
 
 def test_the_first_day(terminal: Terminal, figure: Callable[[str], None]) -> None:
-    port = str(four_free_ports())
+    port = str(free_ports())
     with RemitRun(terminal, "--port", port) as first:
         said = first.ready(TABLE_SECONDS)
         figure(f"remit run in an empty folder: {first.seconds_to_ready:.1f} s to the table")
@@ -58,7 +59,7 @@ def test_the_first_day(terminal: Terminal, figure: Callable[[str], None]) -> Non
 def test_the_first_day_over_kafka(terminal: Terminal, kafka_url: str, figure: Callable[[str], None]) -> None:
     """As `make run EVENTS_URL=kafka://...`: the same table, and a second start that sends nothing twice."""
     terminal.environment["EVENTS_URL"] = kafka_url
-    port = str(four_free_ports())
+    port = str(free_ports())
     with RemitRun(terminal, "--port", port) as first:
         said = first.ready(KAFKA_SECONDS)
         figure(f"remit run over Kafka in an empty folder: {first.seconds_to_ready:.1f} s to the table")
@@ -149,7 +150,7 @@ def is_ready(port: int) -> bool:
 
 
 def test_a_port_in_use_is_one_line_and_exit_code_2(terminal: Terminal) -> None:
-    port = four_free_ports()
+    port = free_ports()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", port + 2))
         taken.listen()
@@ -168,7 +169,7 @@ def test_a_second_run_in_the_same_folder_is_refused(terminal: Terminal) -> None:
         import fcntl
 
         fcntl.flock(held, fcntl.LOCK_EX)
-        done = terminal.remit("run", "--port", str(four_free_ports()))
+        done = terminal.remit("run", "--port", str(free_ports()))
     assert done.returncode == 2
     [line] = done.stderr.strip().splitlines()
     assert "already runs" in line

@@ -17,8 +17,8 @@ from remit_service.clock import Clock, WallClock
 from remit_service.database import Database
 from remit_testing.fixtures import MakeDatabase
 from remit_testing.notifier import make_bus_database
+from remit_testing.ports import free_port
 from remit_testing.service import SERVICE_KEY, make_service_database
-from remit_testing.smtp_peer import free_port
 
 KEY = "rk_the-key-of-a-seller-in-tests-000000000000"
 SELLER: dict[str, Any] = {

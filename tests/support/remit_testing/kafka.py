@@ -6,7 +6,6 @@ import os
 import select
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from remit_testing.ports import free_ports
 
 SCRIPT = Path(__file__).resolve().parents[3] / "deploy" / "kafka" / "kafka.py"
 START_SECONDS = 180  # with the jars to be fetched
@@ -24,7 +25,7 @@ class KafkaServer:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = _free_ports()
+        self.port = free_ports(2)
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -81,16 +82,3 @@ def kafka_server() -> Iterator[KafkaServer]:
 def kafka_url(kafka_server: KafkaServer) -> str:
     """EVENTS_URL of the session's broker."""
     return kafka_server.url
-
-
-def _free_ports() -> int:
-    """A port that is free together with the next one."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port

@@ -117,8 +117,9 @@ class MailServer:
     async def _next(self, command: str, server: SMTP) -> str:
         planned = self._scripts[command].popleft() if self._scripts[command] else "ok"
         if planned == "drop":
-            assert isinstance(server.transport, asyncio.Transport)
-            server.transport.abort()
+            transport = server.transport
+            assert transport is not None
+            transport.abort()
             return "250 OK"
         if planned == "slow":
             await asyncio.sleep(self.delay)

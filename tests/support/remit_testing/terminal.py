@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -104,20 +103,3 @@ class RemitRun:
 def commands(said: str) -> list[str]:
     """The commands under "Try next:"."""
     return [line.strip() for line in said.partition("Try next:\n")[2].splitlines() if line.startswith("  ")]
-
-
-def four_free_ports() -> int:
-    """The first of four ports in a row on which nobody listens."""
-    for first in range(18_400, 60_000, 10):
-        if all(_free(first + n) for n in range(4)):
-            return first
-    raise AssertionError("no four free ports in a row")
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
