@@ -41,7 +41,7 @@ run: setup ## Start everything on this machine: PostgreSQL, four services, mailb
 	@$(if $(EVENTS_URL),EVENTS_URL='$(EVENTS_URL)') $(BIN)/remit run $(if $(INVOICES),--invoices '$(INVOICES)') $(RUN_FLAGS)
 
 test: dev ## Run all tests (with real Kafka where a JDK and Maven are found)
-	@$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(TEST_FLAGS)
+	@$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder $(TEST_FLAGS)
 
 check: dev ## Lint, types, import walls, drift of schemas, problems and migrations; changes nothing
 	@$(BIN)/ruff format --check .

@@ -11,7 +11,7 @@ import pytest
 from remit_testing.delivery import record
 from remit_testing.fixtures import MakeDatabase
 from remit_testing.notifier import make_bus_database
-from remit_testing.smtp_peer import free_port
+from remit_testing.ports import free_port
 from uuid6 import uuid7
 
 from remit_events.bus import open_bus

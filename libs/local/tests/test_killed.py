@@ -15,7 +15,8 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 
 import pytest
-from remit_testing.terminal import RemitRun, Terminal, four_free_ports
+from remit_testing.ports import free_ports
+from remit_testing.terminal import RemitRun, Terminal
 
 from remit_local import live
 
@@ -51,7 +52,7 @@ def is_alive(pid: int) -> bool:
 
 
 def test_killed_while_the_sample_plays_and_live(terminal: Terminal) -> None:
-    port = str(four_free_ports())
+    port = str(free_ports())
     with RemitRun(terminal, "--port", port) as playing:
         until(lambda: len(mails(terminal)) > 30)
         assert "Remit is running" not in playing.said
@@ -69,7 +70,7 @@ def test_killed_while_the_sample_plays_and_live(terminal: Terminal) -> None:
 
 
 def test_its_processes_go_with_it(terminal: Terminal) -> None:
-    port = str(four_free_ports())
+    port = str(free_ports())
     with RemitRun(terminal, "--no-sample", "--processes", "--port", port) as running:
         running.ready(READY_SECONDS)
         pids = [int(file.read_text()) for file in (terminal.folder / ".remit" / "logs").glob("*.pid")]

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from typing import Any
 
 import pytest
 from remit_testing import unprivileged
+from remit_testing.ports import free_ports
 from typer.testing import CliRunner, Result
 
 from remit_local.cli import add_commands
@@ -28,19 +28,6 @@ TODAY = date.today()  # noqa: DTZ011 - the ledger of somebody at this desk
 READY_SECONDS = 90
 
 Remit = Callable[..., Result]
-
-
-def free_ports() -> int:
-    """The first of four neighbouring ports nobody listens on."""
-    for first in range(20_001, 60_000, 11):
-        try:
-            for port in range(first, first + 4):
-                with socket.socket() as probe:
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return first
-    raise AssertionError("no free ports")
 
 
 def start(data: Path, *options: str) -> subprocess.Popen[str]:

@@ -11,8 +11,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from remit_testing.ports import free_ports
 from remit_testing.smtp import MailServer
-from remit_testing.terminal import RemitRun, Terminal, four_free_ports
+from remit_testing.terminal import RemitRun, Terminal
 
 from remit_local.right_now import closed_because
 from scheduler_svc.days import Days
@@ -71,7 +72,7 @@ async def test_going_live(terminal: Terminal) -> None:
     async with MailServer() as mail:
         smtp = {"SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(mail.port), "SMTP_SECURITY": "none"}
         terminal.environment |= smtp | {"DELIVERY_MODE": "live"}
-        with RemitRun(terminal, "--invoices", "own.csv", "--port", str(four_free_ports())) as running:
+        with RemitRun(terminal, "--invoices", "own.csv", "--port", str(free_ports())) as running:
             said = await asyncio.to_thread(running.ready, 90)
             assert re.search(r"Nothing may be sent right now: it is (a S\w+day|before hours|a day off)", said)
             assert re.search(r"policy business writes on working days from 09:00 to 17:00\. The next message", said)

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from remit_testing.ports import free_port
 from remit_testing.service import make_settings
 
 from remit_service import commands, migrations
@@ -115,13 +116,6 @@ async def widget(root, make_database) -> Widget:
     made = Widget(root, await make_database(), await make_database())
     await commands.migrate("widget-svc", made.settings())
     return made
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 async def until(url: str, status: int) -> httpx.Response:

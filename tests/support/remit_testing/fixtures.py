@@ -10,7 +10,6 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-import uvloop
 from hypothesis import settings
 
 from remit_local.postgres import EmbeddedPostgres
@@ -63,8 +62,3 @@ def make_database(cluster: EmbeddedPostgres) -> MakeDatabase:
         return cluster.url(name)
 
     return make
-
-
-def pytest_asyncio_loop_factories() -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """The loop the services run on."""
-    return {"uvloop": uvloop.new_event_loop}
