@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ settings.register_profile("remit", deadline=None)
 settings.load_profile("remit")
 
 _numbers = itertools.count(1)
+ROOM_BYTES = 16_000_000_000
 
 MakeDatabase = Callable[[], Awaitable[str]]
 
@@ -37,11 +39,17 @@ def open_temporary_folders(tmp_path_factory: pytest.TempPathFactory) -> None:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[EmbeddedPostgres]:
     """A running PostgreSQL without durability, dropped with the test process."""
-    with tempfile.TemporaryDirectory(prefix="remit-pg-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="remit-pg-", dir=_in_memory(), ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
         with EmbeddedPostgres(Path(folder) / "data", durable=False) as server:
             asyncio.run(_leave_alone(server))
             yield server
+
+
+def _in_memory() -> str | None:
+    """Where there is room for hundreds of databases of 8 MB: they come and go three times as fast as on a disk."""
+    there = Path("/dev/shm").is_dir() and shutil.disk_usage("/dev/shm").free > ROOM_BYTES  # noqa: S108
+    return "/dev/shm" if there else None  # noqa: S108
 
 
 async def _leave_alone(server: EmbeddedPostgres) -> None:
