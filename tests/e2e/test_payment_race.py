@@ -22,7 +22,7 @@ from remit_testing.stores import Stores
 from remit_testing.witness import Witness
 
 # Races and how many of them at a time. The bus has no part in the last check: over Kafka fewer are enough.
-RACES = {"PostgreSQL": (1000, 50), "Kafka": (120, 20)}
+RACES = {"PostgreSQL": (1000, 100), "Kafka": (120, 20)}
 LEAST = 0.10
 SETTLE_SECONDS = 60.0
 
