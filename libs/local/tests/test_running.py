@@ -24,10 +24,14 @@ from typer.testing import CliRunner, Result
 from remit_local.cli import add_commands
 
 HEADER = "customer_id,customer_name,email,phone,profile,country,timezone,language,invoice_number,issue_date,due_date"
-TODAY = date.today()  # noqa: DTZ011 - the ledger of somebody at this desk
 READY_SECONDS = 90
 
 Remit = Callable[..., Result]
+
+
+def today() -> date:
+    """At this desk, at this moment: a run may pass midnight."""
+    return date.today()  # noqa: DTZ011
 
 
 def start(data: Path, *options: str) -> subprocess.Popen[str]:
@@ -114,8 +118,8 @@ def row(number: str, **more: Any) -> dict[str, Any]:
         "timezone": "Europe/Berlin",
         "language": "de",
         "invoice_number": number,
-        "issue_date": (TODAY - timedelta(days=40)).isoformat(),
-        "due_date": (TODAY - timedelta(days=10)).isoformat(),
+        "issue_date": (today() - timedelta(days=40)).isoformat(),
+        "due_date": (today() - timedelta(days=10)).isoformat(),
         "amount": "119.00",
         "currency": "EUR",
         "disputed": "no",
@@ -144,7 +148,7 @@ def test_an_export_is_taken_again_and_again(remit: Remit, tmp_path: Path) -> Non
     assert "open.rejected.csv was removed" in again.stderr.replace("\n", "")
     assert not (tmp_path / "open.rejected.csv").exists()
 
-    yesterday = (TODAY - timedelta(days=1)).isoformat()
+    yesterday = (today() - timedelta(days=1)).isoformat()
     tomorrow = [rows[0] | {"paid_date": yesterday}, rows[1] | {"amount": "120.00"}]
     later = remit("import", ledger(path, tomorrow))
     assert later.exit_code == 0
@@ -159,7 +163,7 @@ def test_an_export_is_taken_again_and_again(remit: Remit, tmp_path: Path) -> Non
     blank = remit("import", ledger(path, [*tomorrow, rows[2] | {"disputed": ""}]))
     assert re.search(r"A3 +disputed +yes +\(blank\)", blank.stdout)
 
-    future = remit("import", ledger(path, [rows[2] | {"paid_date": (TODAY + timedelta(days=9)).isoformat()}]))
+    future = remit("import", ledger(path, [rows[2] | {"paid_date": (today() + timedelta(days=9)).isoformat()}]))
     assert (future.exit_code, counts(future)) == (3, {"rejected": 1})
 
 
@@ -187,7 +191,7 @@ def test_an_unusable_file_changes_nothing(remit: Remit, tmp_path: Path) -> None:
 def test_why_plan_pay_and_hold(remit: Remit, tmp_path: Path) -> None:
     path = ledger(
         tmp_path / "mine.csv",
-        [row("D1", customer_id="C9", due_date=(TODAY + timedelta(days=3)).isoformat()), row("D2", customer_id="C9")],
+        [row("D1", customer_id="C9", due_date=(today() + timedelta(days=3)).isoformat()), row("D2", customer_id="C9")],
     )
     assert remit("import", path).exit_code == 0
     planned = wait_for(lambda: remit("plan", "D1", "--days", 30, "--render", tmp_path / "out"), "D1 119.00 EUR")
@@ -215,7 +219,7 @@ def test_why_plan_pay_and_hold(remit: Remit, tmp_path: Path) -> None:
 def test_plan_shows_what_was_decided_and_waits(remit: Remit, tmp_path: Path) -> None:
     """Switched off, the invoice itself waits in notifier-svc; the scheduler knows nothing of it."""
     assert remit("automation", "off").exit_code == 0
-    issued = row("E1", customer_id="C8", timezone="UTC", issue_date=TODAY.isoformat(), due_date="2099-01-04")
+    issued = row("E1", customer_id="C8", timezone="UTC", issue_date=today().isoformat(), due_date="2099-01-04")
     assert remit("import", ledger(tmp_path / "new.csv", [issued])).exit_code == 0
     planned = wait_for(lambda: remit("plan", "E1", "--render", tmp_path / "out"), "(waits:")
     assert re.search(r"Acme GmbH +email +invoice", planned.stdout)
@@ -248,7 +252,7 @@ def test_seller_keys_switch_and_letters(remit: Remit) -> None:
     assert (refused.exit_code, "nothing of invoice R0 waits for approval" in refused.stderr) == (2, True)
     assert remit("dlq", "list").stdout.strip() == "There are no dead letters."
     assert (
-        "would be published again" in remit("replay", "invoice-svc", "--since", TODAY.isoformat(), "--dry-run").stdout
+        "would be published again" in remit("replay", "invoice-svc", "--since", today().isoformat(), "--dry-run").stdout
     )
     assert remit("live", "check").exit_code == 0
     refused = remit("live", "on", "--seller", "Acme Billing")

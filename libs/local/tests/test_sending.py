@@ -20,7 +20,7 @@ from scheduler_svc.days import Days
 from scheduler_svc.policy import WindowSpec
 
 OFFICE = WindowSpec.model_validate({"days": "business", "from": "09:00", "to": "17:00"})
-COLUMNS = ("customer_id", "customer_name", "country", "timezone", "email", "profile", "invoice_number")
+COLUMNS = ("customer_id", "customer_name", "country", "timezone", "email", "profile", "invoice_number", "due_date")
 
 
 @pytest.mark.parametrize(
@@ -52,18 +52,17 @@ def zone_where_it_is(hour: int) -> str:
 
 
 def write_ledger(folder: Path) -> None:
-    """An invoice of a customer whose night it is, due in three weeks, and one to be paid, where it is day."""
+    """The next to be written to is a customer whose night it is; the later invoice is to be paid, where it is day."""
     today = datetime.now(UTC).date()
-    dates = {"issue_date": str(today - timedelta(days=5)), "due_date": str(today + timedelta(days=21))}
     rows = [
-        ("C1", "Nacht GmbH", "DE", zone_where_it_is(3), "ap@nacht.example", "business", "N-1"),
-        ("C2", "Tag GmbH", "DE", zone_where_it_is(11), "ap@tag.example", "business", "T-1"),
+        ("C1", "Nacht GmbH", "DE", zone_where_it_is(3), "ap@nacht.example", "business", "N-1", today + timedelta(14)),
+        ("C2", "Tag GmbH", "DE", zone_where_it_is(11), "ap@tag.example", "business", "T-1", today + timedelta(28)),
     ]
+    same = {"issue_date": today - timedelta(5), "amount": "100.00", "currency": "EUR"}
     with (folder / "own.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, [*COLUMNS, *dates, "amount", "currency"])
+        writer = csv.DictWriter(file, [*COLUMNS, *same])
         writer.writeheader()
-        for row in rows:
-            writer.writerow(dict(zip(COLUMNS, row, strict=True)) | dates | {"amount": "100.00", "currency": "EUR"})
+        writer.writerows(dict(zip(COLUMNS, row, strict=True)) | same for row in rows)
 
 
 async def test_going_live(terminal: Terminal) -> None:

@@ -18,6 +18,8 @@ from remit_testing.ports import free_ports
 
 SCRIPT = Path(__file__).resolve().parents[3] / "deploy" / "kafka" / "kafka.py"
 START_SECONDS = 180  # with the jars to be fetched
+# A broker for minutes: what compiling it well takes it never gives back.
+SHORT_LIFE = {"JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
 
 
 class KafkaServer:
@@ -39,6 +41,7 @@ class KafkaServer:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            env=os.environ | SHORT_LIFE,
         )
         assert self._process.stdout is not None
         ready, _, _ = select.select([self._process.stdout], [], [], START_SECONDS)
