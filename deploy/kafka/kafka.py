@@ -89,12 +89,19 @@ def prepare(runtime: str, home: Path, data: Path, port: int) -> Path:
         template = template.replace(f"{{{name}}}", str(value))
     config.write_text(template, encoding="utf-8")
     if not (data / "log" / "meta.properties").exists():
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        command = [runtime, "-cp", f"{home}/*", "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config)]
+        storage = [runtime, "-cp", f"{home}/*", "kafka.tools.StorageTool", "format"]
+        command = [*storage, "-t", cluster_id(), "-c", str(config)]
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         if done.returncode:
             raise UnusableError(f"{data} could not be formatted: {_last_line(done.stdout)}")
     return config
+
+
+def cluster_id() -> str:
+    """A random one as Kafka itself makes them: never with a dash first, which would be read as an option."""
+    while (made := base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return made
 
 
 def check_port(port: int) -> None:

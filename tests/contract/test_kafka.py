@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from runpy import run_path
 from uuid import uuid4
 
 import pytest
@@ -45,6 +46,13 @@ async def bus(kafka_server: KafkaServer) -> AsyncIterator[KafkaBus]:
     await bus.ensure_topics()
     yield bus
     await bus.close()
+
+
+def test_the_id_of_a_new_cluster_is_never_read_as_an_option() -> None:
+    script = run_path(str(SCRIPT))
+    made = {script["cluster_id"]() for _ in range(2_000)}
+    assert len(made) == 2_000
+    assert not any(one.startswith("-") for one in made)
 
 
 def test_settings_come_from_the_url() -> None:
