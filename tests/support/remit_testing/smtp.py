@@ -117,9 +117,8 @@ class MailServer:
     async def _next(self, command: str, server: SMTP) -> str:
         planned = self._scripts[command].popleft() if self._scripts[command] else "ok"
         if planned == "drop":
-            transport = server.transport
-            assert transport is not None
-            transport.abort()
+            assert isinstance(server.transport, asyncio.Transport)
+            server.transport.abort()
             return "250 OK"
         if planned == "slow":
             await asyncio.sleep(self.delay)

@@ -35,7 +35,7 @@ THROWAWAY = {
     "full_page_writes": "off",
     "wal_level": "minimal",
     "max_wal_senders": "0",
-    "autovacuum_naptime": "10s",
+    "autovacuum_naptime": "10s",  # its tables grow from nothing within a minute
 }
 
 

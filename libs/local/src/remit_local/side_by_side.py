@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ProcessPoolExecutor, wait
@@ -48,11 +49,9 @@ def shares(rows: Sequence[LedgerRow], most: int) -> list[list[LedgerRow]]:
     """
     count = max(1, min(most, len(rows) // WORTH_A_SYSTEM))
     groups = [(group, _moments(group)) for group in sorted(_groups(rows), key=_offsets)]
-    low, high = 0, 3 * len(rows)
-    while low < high:
-        limit = (low + high) // 2
-        low, high = (low, limit) if len(_filled(groups, limit)) <= count else (limit + 1, high)
-    return [sorted(part, key=lambda row: row.line) for part in _filled(groups, low)]
+    limits = range(3 * len(rows))  # a row brings two moments at most
+    least = bisect_left(limits, True, key=lambda limit: len(_filled(groups, limit)) <= count)
+    return [sorted(part, key=lambda row: row.line) for part in _filled(groups, least)]
 
 
 def _filled(groups: Sequence[tuple[list[LedgerRow], set[datetime]]], limit: int) -> list[list[LedgerRow]]:

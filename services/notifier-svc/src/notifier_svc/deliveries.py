@@ -57,7 +57,6 @@ class Deliveries:
         self._db, self._clock = db, clock
         self._still_owed, self._planner, self._worker = still_owed, planner, worker
         self._batch = batch
-        # For statements that are a transaction by themselves: two round trips less than a session's.
         self._sellers: dict[UUID, SellerState] = {}
         self._nudges = 0
         self._seen: datetime | None = None

@@ -25,7 +25,8 @@ from remit_events.outbox import emit
 from remit_events.schedule import Item
 from remit_events.session import Session
 
-# Customers are locked first and in id order, as everywhere events are emitted.
+# Customers are locked first and in id order, as everywhere events are emitted. The touches' ids come as an array too:
+# by it they are found through their key, however many rows the planner expects of the JSON.
 _MARK = text("""
 WITH given AS MATERIALIZED (
     SELECT * FROM json_to_recordset(CAST(:deliveries AS json)) AS r (

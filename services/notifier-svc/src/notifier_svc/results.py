@@ -51,7 +51,8 @@ class Recorded:
     next_due: datetime | None
 
 
-# Only what is still this attempt's: who came later (a callback, a person) has had the last word.
+# Only what is still this attempt's: who came later (a callback, a person) has had the last word. The ids
+# come as an array too, for the same reason as in marking.
 _RECORD = text("""
 WITH given AS MATERIALIZED (
     SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS r (

@@ -38,7 +38,7 @@ def migrate(
     if check:
         _check_migrations()
         return
-    home = Home(given(ctx).folder).make()
+    home = Home(given(ctx).folder).make()  # refused before the services are loaded
     from remit_local.databases import installation_of, joined
     from remit_local.system import prepare
 
@@ -53,7 +53,7 @@ def migrate(
 @topics_app.command("create")
 def create_topics(ctx: typer.Context) -> None:
     """Create the topics with their partitions and retention on EVENTS_URL, or on the embedded bus."""
-    home = Home(given(ctx).folder).make()
+    home = Home(given(ctx).folder).make()  # refused before the services are loaded
     from remit_events.catalogue import TOPICS
     from remit_local.databases import installation_of, joined
     from remit_local.installation import EVENTS_DATABASE

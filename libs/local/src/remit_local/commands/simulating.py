@@ -86,12 +86,9 @@ def simulate(
         tell_problems(ledger, None)
         raise RefusedError(f"{file} has no row that can be taken")
     must_be_writable(out, WRITTEN)
-    from remit_local.simulation import (
-        Scenario,
-    )  # the four services, a second's work: not before it is known to be needed
-
     escalate, parsed = read_ladder(ladder)
-    scenario = Scenario(
+    simulated = _play(
+        keep,
         rows=ledger.accepted,
         first=_day(first),
         until=_day(until),
@@ -100,8 +97,7 @@ def simulate(
         escalate=escalate,
         approve=approve == "auto",
     )
-    simulated = _play(scenario, keep)
-    write(out, simulated, file.name, scenario.first)
+    write(out, simulated, file.name, _day(first))
     for one, reason in simulated.refused:
         complain(f"{one.kind.name.lower()} of {one.key} was refused: {reason}")
     say(f"In {out}: {', '.join(WRITTEN)}")
@@ -167,10 +163,12 @@ def _tell(summary: dict[str, Any]) -> None:
     show(facts)
 
 
-def _play(scenario: Any, keep: Path | None) -> Any:
+def _play(keep: Path | None, **given: Any) -> Any:
+    """The scenario of the given fields, played; here the services are loaded, a second's work."""
     from remit_local import side_by_side
-    from remit_local.simulation import play, throwaway
+    from remit_local.simulation import Scenario, play, throwaway
 
+    scenario = Scenario(**given)
     agenda = scenario.agenda()
     first, last = agenda.next_at(), agenda.last_at()
     if first is None or last is None:
