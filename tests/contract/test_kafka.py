@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from runpy import run_path
@@ -40,12 +40,25 @@ pytestmark = pytest.mark.kafka
 TOPIC = "remit.notifications.v1"
 
 
-@pytest.fixture
-async def bus(kafka_server: KafkaServer) -> AsyncIterator[KafkaBus]:
-    bus = KafkaBus(kafka_server.url, prefix=f"t{uuid4().hex}.")
+@asynccontextmanager
+async def bus_on(url: str) -> AsyncIterator[KafkaBus]:
+    """A bus whose topics are its own."""
+    bus = KafkaBus(url, prefix=f"t{uuid4().hex}.")
     await bus.ensure_topics()
     yield bus
     await bus.close()
+
+
+@pytest.fixture
+async def bus(kafka_url: str) -> AsyncIterator[KafkaBus]:
+    async with bus_on(kafka_url) as bus:
+        yield bus
+
+
+@pytest.fixture
+async def bus_of_its_own(own_kafka: KafkaServer) -> AsyncIterator[KafkaBus]:
+    async with bus_on(own_kafka.url) as bus:
+        yield bus
 
 
 def test_the_id_of_a_new_cluster_is_never_read_as_an_option() -> None:
@@ -148,19 +161,22 @@ async def test_nothing_passes_what_could_not_be_committed(bus: KafkaBus, monkeyp
 
 
 async def test_the_broker_is_away_and_comes_back(
-    kafka_server: KafkaServer, bus: KafkaBus, delivery_database: DeliveryDatabase, monkeypatch: pytest.MonkeyPatch
+    own_kafka: KafkaServer,
+    bus_of_its_own: KafkaBus,
+    delivery_database: DeliveryDatabase,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nothing is lost or doubled, every call ends within its bound, and work resumes by itself."""
     for module, name in ((kafka_bus, "SEND_SECONDS"), (kafka_client, "ASK_SECONDS"), (kafka_group, "COMMIT_SECONDS")):
         monkeypatch.setattr(module, name, 3)
-    database, clock = delivery_database, SettableClock()
+    bus, database, clock = bus_of_its_own, delivery_database, SettableClock()
     relay = Relay(database, bus, "/notifier-svc", clock)
     consumer = Consumer("c", database, bus, [TOPIC], writing("c"), clock)
     customers = [uuid4() for _ in range(10)]
     await database.emit(*(event(c, n) for n in range(10) for c in customers))
     assert await relay.run() == 100
     assert await run_until(consumer, 100) == 100
-    await asyncio.to_thread(kafka_server.stop)
+    await asyncio.to_thread(own_kafka.stop)
     try:
         await database.emit(*(event(c, n) for n in range(10, 20) for c in customers))
         started = time.monotonic()
@@ -173,7 +189,7 @@ async def test_the_broker_is_away_and_comes_back(
             assert await consumer.run() == 0
         assert time.monotonic() - started < 40
     finally:
-        await asyncio.to_thread(kafka_server.start)
+        await asyncio.to_thread(own_kafka.start)
     started = time.monotonic()
     published = 0
     while published < 100 and time.monotonic() - started < 60:
@@ -216,7 +232,8 @@ def script(*arguments: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-def test_a_taken_port_is_said_in_one_line(kafka_server: KafkaServer, tmp_path: Path) -> None:
-    code, said = script("start", "--data", str(tmp_path), "--port", str(kafka_server.port))
+def test_a_taken_port_is_said_in_one_line(kafka_url: str, tmp_path: Path) -> None:
+    port = kafka_url.rpartition(":")[2]
+    code, said = script("start", "--data", str(tmp_path), "--port", port)
     assert code == 2
-    assert said.splitlines() == [f"port {kafka_server.port} is in use: stop what listens there or choose --port N"]
+    assert said.splitlines() == [f"port {port} is in use: stop what listens there or choose --port N"]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 from invoice_svc.bootstrap import ensure_seller
@@ -41,7 +41,6 @@ ZONES = (
     "America/Los_Angeles",
     "Pacific/Honolulu",
 )
-_numbers = itertools.count(1)
 
 
 async def make_installation(
@@ -63,7 +62,7 @@ async def make_installation(
         local_database=await make_database(),
         own_bus=own_bus,
         events_url=events_url or own_bus,
-        topic_prefix=f"e2e-{next(_numbers)}-" if events_url else "",
+        topic_prefix=f"e2e-{uuid4().hex}-" if events_url else "",
         addresses=Addresses("127.0.0.1", {name: free_port() for name in SERVICES}),
         service_key=SERVICE_KEY,
         mailbox=folder / "mailbox",

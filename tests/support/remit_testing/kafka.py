@@ -1,7 +1,8 @@
-"""One real Apache Kafka per test session, started from the same script as `make kafka`."""
+"""One real Apache Kafka for all test processes of a run, started from the same script as `make kafka`."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import shutil
@@ -9,8 +10,11 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -65,13 +69,41 @@ class KafkaServer:
 
 
 @pytest.fixture(scope="session")
-def kafka_server() -> Iterator[KafkaServer]:
+def kafka_tools() -> None:
     """Skips without a JDK and Maven, unless REMIT_REQUIRE_KAFKA=1 says that they must be there."""
     home = Path(os.environ.get("REMIT_KAFKA_HOME") or SCRIPT.parents[2] / ".cache" / "kafka")
     tools = ("java",) if any(home.glob("kafka_2.13-*.jar")) else ("java", "mvn")
     missing = [tool for tool in tools if shutil.which(tool) is None]
     if missing and os.environ.get("REMIT_REQUIRE_KAFKA") != "1":
         pytest.skip(f"no {' and no '.join(missing)} for a real Kafka")
+
+
+@pytest.fixture(scope="session")
+def kafka_url(kafka_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """EVENTS_URL of the run's broker; tests keep apart by topic prefixes that no other process has."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "kafka"
+    folder.mkdir(exist_ok=True)
+    with (folder / "door").open("a") as door, (folder / "users").open("a") as users:
+        with _locked(door):
+            fcntl.flock(users, fcntl.LOCK_SH)
+            server = _started_unless_there(folder)
+        yield (folder / "url").read_text()
+        fcntl.flock(users, fcntl.LOCK_UN)
+        while server is not None:
+            # Whoever started it waits for the others to leave; who comes later starts another.
+            with _locked(door), suppress(BlockingIOError):
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                (folder / "url").unlink()
+                server.stop()
+                shutil.rmtree(server.folder)
+                return
+            time.sleep(0.2)
+
+
+@pytest.fixture
+def own_kafka(kafka_tools: None) -> Iterator[KafkaServer]:
+    """A broker that the test may stop and start."""
     with tempfile.TemporaryDirectory(prefix="remit-kafka-", ignore_cleanup_errors=True) as folder:
         server = KafkaServer(Path(folder))
         server.start()
@@ -81,7 +113,21 @@ def kafka_server() -> Iterator[KafkaServer]:
             server.stop()
 
 
-@pytest.fixture(scope="session")
-def kafka_url(kafka_server: KafkaServer) -> str:
-    """EVENTS_URL of the session's broker."""
-    return kafka_server.url
+def _started_unless_there(folder: Path) -> KafkaServer | None:
+    """The server when this process is the one that started it."""
+    url = folder / "url"
+    if url.exists():
+        return None
+    server = KafkaServer(folder / "data")
+    server.start()
+    url.write_text(server.url)
+    return server
+
+
+@contextmanager
+def _locked(file: IO[str]) -> Iterator[None]:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(file, fcntl.LOCK_UN)
