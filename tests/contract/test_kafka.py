@@ -28,7 +28,7 @@ from remit_testing.delivery import (
 )
 from remit_testing.kafka import SCRIPT, KafkaServer
 
-from remit_events import kafka_bus, kafka_client, kafka_group
+from remit_events import kafka_bus, kafka_cluster, kafka_group
 from remit_events.bus import BEHIND, BusError, Delivered, FencedError
 from remit_events.consumer import Consumer
 from remit_events.kafka_bus import KafkaBus
@@ -167,7 +167,7 @@ async def test_the_broker_is_away_and_comes_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nothing is lost or doubled, every call ends within its bound, and work resumes by itself."""
-    for module, name in ((kafka_bus, "SEND_SECONDS"), (kafka_client, "ASK_SECONDS"), (kafka_group, "COMMIT_SECONDS")):
+    for module, name in ((kafka_bus, "SEND_SECONDS"), (kafka_cluster, "ASK_SECONDS"), (kafka_group, "COMMIT_SECONDS")):
         monkeypatch.setattr(module, name, 3)
     bus, database, clock = bus_of_its_own, delivery_database, SettableClock()
     relay = Relay(database, bus, "/notifier-svc", clock)
@@ -203,6 +203,25 @@ async def test_the_broker_is_away_and_comes_back(
     assert await database.effects() == {str(c): list(range(20)) for c in customers}
     assert await bus.lag("c", [TOPIC]) == 0
     await relay.close()
+
+
+async def test_closed_while_the_broker_is_away_nothing_of_it_goes_on(
+    own_kafka: KafkaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does it hang or raise: a process told to stop during an outage ends by itself."""
+    monkeypatch.setattr(kafka_bus, "SEND_SECONDS", 3)
+    before = asyncio.all_tasks()
+    async with bus_on(own_kafka.url) as bus:
+        member = bus.subscription("g", [TOPIC])
+        customer = uuid4()
+        assert await bus.publish([record(customer, 1)]) == [None]
+        assert len(await member.poll(timeout=15)) == 1
+        assert await bus.lag("g", [TOPIC]) == 1
+        await asyncio.to_thread(own_kafka.stop)
+        with pytest.raises(BusError, match="no answer in time"):
+            await bus.publish([record(customer, 2)])
+        assert len(asyncio.all_tasks() - before) > 5
+    assert asyncio.all_tasks() == before
 
 
 async def run_until(consumer: Consumer, wanted: int, seconds: float = 30) -> int:

@@ -19,7 +19,8 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from remit_events.bus import BEHIND, MAX_RECORD_BYTES, BusError, Position, Record, partitions_differ, screen
 from remit_events.catalogue import TOPICS, Topic
-from remit_events.kafka_client import KafkaCluster, bus_errors, quietly, settings_of
+from remit_events.kafka_client import bus_errors, put_down, settings_of, start
+from remit_events.kafka_cluster import KafkaCluster
 from remit_events.kafka_group import KafkaSubscription
 
 SEND_SECONDS = 30
@@ -182,19 +183,14 @@ class KafkaBus:
                     max_request_size=MAX_RECORD_BYTES + 1024,
                     request_timeout_ms=10_000,
                 )
-                try:
-                    with bus_errors("connect"):
-                        await producer.start()
-                except BaseException:
-                    await quietly(producer.stop)
-                    raise
+                await start(producer, "connect", SEND_SECONDS)
                 self._producer = producer
             return self._producer
 
     async def _drop_producer(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            await quietly(producer.stop)
+            await put_down(producer)
 
 
 def _build(producer: AIOKafkaProducer, records: Sequence[Record], batch: Batch) -> Iterator[BatchBuilder]:

@@ -1,27 +1,24 @@
-"""How Kafka is reached: settings from the URL, errors as BusError, and the questions asked of the cluster."""
+"""An aiokafka client: its settings from the URL, its errors as BusError, started and put down within bounds."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, for_code
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
-from remit_events.bus import MAX_RECORD_BYTES, BusError
-from remit_events.catalogue import Topic
+from remit_events.bus import BusError
 
-# aiokafka retries many things for ever; nothing here waits longer than these, in seconds.
-ASK_SECONDS = 20
-READY_SECONDS = 30
+Client: TypeAlias = AIOKafkaProducer | AIOKafkaConsumer | AIOKafkaAdminClient
+
 STOP_SECONDS = 10
-ALREADY_EXISTS = 36
 
 # It logs an error for each of the ten retries a second while a broker is away; what matters comes as BusError.
 logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
@@ -57,127 +54,53 @@ def bus_errors(doing: str) -> Iterator[None]:
         raise BusError(f"Kafka, {doing}: {type(error).__name__}: {error}") from error
 
 
-async def quietly(stop: Callable[[], Awaitable[Any]]) -> None:
-    """Stops a client within bounds; one that hangs or fails is left behind."""
-    with suppress(KafkaError, OSError, TimeoutError):
-        await asyncio.wait_for(stop(), STOP_SECONDS)
-
-
-class KafkaCluster:
-    """Topics, ends and what groups have committed, by the names on the cluster."""
-
-    def __init__(self, settings: dict[str, Any]) -> None:
-        self._settings = settings
-        self._admin: AIOKafkaAdminClient | None = None
-        self._observer: AIOKafkaConsumer | None = None
-        self._opening = asyncio.Lock()
-
-    async def check(self) -> None:
-        admin = await self._open_admin()
-        with bus_errors("health check"):
-            await asyncio.wait_for(admin.describe_cluster(), 5)
-
-    async def partitions(self) -> dict[str, int]:
-        """How many partitions every topic has. (Asking for one by name could create it.)"""
-        admin = await self._open_admin()
-        with bus_errors("read topics"):
-            described = await asyncio.wait_for(admin.describe_topics(), ASK_SECONDS)
-        return {topic["topic"]: len(topic["partitions"]) for topic in described if not topic["error_code"]}
-
-    async def create(self, topics: Sequence[Topic], prefix: str) -> set[str]:
-        """Creates topics and returns when each partition has a leader; gives the names that were not there before."""
-        admin = await self._open_admin()
-        with bus_errors("create topics"):
-            answer = await asyncio.wait_for(admin.create_topics([_new(topic, prefix) for topic in topics]), ASK_SECONDS)
-            for name, code, *_ in answer.topic_errors:
-                if code not in (0, ALREADY_EXISTS):
-                    raise BusError(f"Kafka, create topic {name}: {for_code(code).__name__}")
-            async with asyncio.timeout(READY_SECONDS):
-                names = {prefix + topic.name for topic in topics}
-                while not await self._led(admin, names):  # noqa: ASYNC110  the cluster tells nobody
-                    await asyncio.sleep(0.05)
-        return {name for name, code, *_ in answer.topic_errors if code == 0}
-
-    async def ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        observer = await self._open_observer()
-        with bus_errors("read ends"):
-            found: dict[TopicPartition, int] = await asyncio.wait_for(
-                observer.end_offsets(list(partitions)), ASK_SECONDS
-            )
-        return found
-
-    async def starts(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        observer = await self._open_observer()
-        with bus_errors("read starts"):
-            found: dict[TopicPartition, int] = await asyncio.wait_for(
-                observer.beginning_offsets(list(partitions)), ASK_SECONDS
-            )
-        return found
-
-    async def committed(self, group: str, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
-        """-1 where the group has committed nothing."""
-        admin = await self._open_admin()
-        with bus_errors("read group offsets"):
-            async with asyncio.timeout(ASK_SECONDS):
-                while True:
-                    try:
-                        found = await admin.list_consumer_group_offsets(group, partitions=list(partitions))
-                    except KafkaError as error:
-                        # Just after a start the coordinator is not there yet.
-                        if not error.retriable and "Coordinator" not in type(error).__name__:
-                            raise
-                        await asyncio.sleep(0.1)
-                    else:
-                        return {place: at.offset for place, at in found.items()}
-
-    async def close(self) -> None:
-        admin, self._admin = self._admin, None
-        observer, self._observer = self._observer, None
-        if admin is not None:
-            await quietly(admin.close)
-        if observer is not None:
-            await quietly(observer.stop)
-
-    async def _led(self, admin: AIOKafkaAdminClient, names: set[str]) -> bool:
-        described = [topic for topic in await admin.describe_topics() if topic["topic"] in names]
-        return len(described) == len(names) and all(
-            partition["leader"] >= 0 and not partition["error_code"]
-            for topic in described
-            for partition in topic["partitions"]
-        )
-
-    async def _open_admin(self) -> AIOKafkaAdminClient:
-        async with self._opening:
-            if self._admin is None:
-                admin = AIOKafkaAdminClient(**self._settings, request_timeout_ms=10_000)
-                await _start(admin.start, admin.close)
-                self._admin = admin
-            return self._admin
-
-    async def _open_observer(self) -> AIOKafkaConsumer:
-        """A consumer of no group, for only consumers can ask for offsets."""
-        async with self._opening:
-            if self._observer is None:
-                observer = AIOKafkaConsumer(**self._settings, request_timeout_ms=10_000)
-                await _start(observer.start, observer.stop)
-                self._observer = observer
-            return self._observer
-
-
-async def _start(start: Callable[[], Awaitable[Any]], stop: Callable[[], Awaitable[Any]]) -> None:
+async def start(client: Client, doing: str, seconds: float) -> None:
+    """Raises BusError when it does not get there in time; then nothing of it is left."""
     try:
-        with bus_errors("connect"):
-            await asyncio.wait_for(start(), ASK_SECONDS)
+        with bus_errors(doing):
+            await asyncio.wait_for(client.start(), seconds)
     except BaseException:
-        await quietly(stop)
+        await put_down(client)
         raise
 
 
-def _new(topic: Topic, prefix: str) -> NewTopic:
-    # The broker's own clock decides retention: events of a time-lapse carry times of long ago.
-    configs = {
-        "retention.ms": str(int(topic.retention.total_seconds() * 1000)),
-        "max.message.bytes": str(MAX_RECORD_BYTES + 1024),
-        "message.timestamp.type": "LogAppendTime",
-    }
-    return NewTopic(prefix + topic.name, topic.partitions, -1, replica_assignments={}, topic_configs=configs)
+async def put_down(client: Client) -> None:
+    """Stops a client within bounds, whatever it says.
+
+    While the broker is away aiokafka's own stop hangs, or ends half way with the CancelledError of a task of its own,
+    and leaves tasks that try for ever on connections that nobody closes: those are ended here.
+    """
+    if isinstance(client, AIOKafkaProducer):
+        client._closed = True  # its stop waits for batches to be taken, but whoever sent them waits no more
+    else:
+        stop = client.close if isinstance(client, AIOKafkaAdminClient) else client.stop
+        await _bounded(asyncio.ensure_future(stop()))
+    if running := set(_running(client)):
+        await _bounded(*running, seconds=0)
+    await _bounded(asyncio.ensure_future(_network(client).close()), seconds=1)
+
+
+def _network(client: Client) -> Any:
+    return client.client if isinstance(client, AIOKafkaProducer) else client._client
+
+
+def _running(client: Client) -> Iterator[asyncio.Task[Any]]:
+    """The tasks of the client and of its parts: aiokafka keeps each in an attribute, those of one kind in a set."""
+    parts = (getattr(client, name, None) for name in ("_sender", "_coordinator", "_fetcher"))
+    for part in (client, _network(client), *parts):
+        for value in vars(part).values() if part is not None else ():
+            for task in value if isinstance(value, set) else (value,):
+                if isinstance(task, asyncio.Task) and not task.done():
+                    yield task
+
+
+async def _bounded(*tasks: asyncio.Future[Any], seconds: float = STOP_SECONDS) -> None:
+    """Waits so long, then cancels and gives them a moment; what they raise is of no interest any more."""
+    _, late = await asyncio.wait(tasks, timeout=seconds)
+    for task in late:
+        task.cancel()
+    if late:
+        await asyncio.wait(late, timeout=1)
+    for task in tasks:
+        if task.done() and not task.cancelled():
+            task.exception()

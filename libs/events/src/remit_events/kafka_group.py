@@ -17,7 +17,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
 from aiokafka.errors import CommitFailedError, IllegalStateError
 
 from remit_events.bus import MAX_RECORD_BYTES, BusError, Delivered, FencedError, Headers, Position
-from remit_events.kafka_client import bus_errors, quietly
+from remit_events.kafka_client import bus_errors, put_down, start
 
 if TYPE_CHECKING:
     from remit_events.kafka_bus import KafkaBus
@@ -129,7 +129,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # unt
             fetching.cancel()
             await asyncio.gather(fetching, return_exceptions=True)
         if consumer is not None:
-            await quietly(consumer.stop)
+            await put_down(consumer)
         self._forget()
         self._fenced = False
 
@@ -170,12 +170,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # unt
             rebalance_timeout_ms=30_000,
         )
         consumer.subscribe([self._bus.prefix + topic for topic in self.topics], listener=self)
-        try:
-            with bus_errors(f"group {self.group}, join"):
-                await asyncio.wait_for(consumer.start(), JOIN_SECONDS)
-        except BaseException:
-            await quietly(consumer.stop)
-            raise
+        await start(consumer, f"group {self.group}, join", JOIN_SECONDS)
         self._consumer = consumer
         self._bus.subscriptions.add(self)
         return consumer
