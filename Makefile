@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test check fmt kafka topics migrate schemas lock clean
+.PHONY: help setup dev run test chaos check fmt kafka topics migrate schemas lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -42,6 +42,9 @@ run: setup ## Start everything on this machine: PostgreSQL, four services, mailb
 
 test: dev ## Run all tests (with real Kafka where a JDK and Maven are found)
 	@$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder $(TEST_FLAGS)
+
+chaos: dev ## Every round of races and crashes on real peers, one line per invariant (SEED=n); takes hours
+	@REMIT_REQUIRE_KAFKA=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --full $(if $(SEED),--seed $(SEED)) --figures chaos.json tests/chaos $(CHAOS_FLAGS)
 
 check: dev ## Lint, types, import walls, drift of schemas, problems and migrations; changes nothing
 	@$(BIN)/ruff format --check .

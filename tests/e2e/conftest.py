@@ -1,29 +1,12 @@
-"""What e2e tests measured is printed at the end of the run, as some of it is part of the result."""
+"""What e2e tests share: both transports, and a folder that PostgreSQL may enter."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-FIGURES: pytest.StashKey[list[str]] = pytest.StashKey()
-
-
-@pytest.fixture(scope="session")
-def figure(pytestconfig: pytest.Config) -> Callable[[str], None]:
-    """Call it with a line to be shown after the tests."""
-    lines: list[str] = pytestconfig.stash.setdefault(FIGURES, [])
-    return lines.append
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    lines = config.stash.get(FIGURES, [])
-    if lines:
-        terminalreporter.section("figures")
-        for line in lines:
-            terminalreporter.line(line)
 
 
 @pytest.fixture(params=["postgresql", "kafka"])

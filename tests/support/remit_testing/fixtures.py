@@ -15,7 +15,7 @@ from hypothesis import settings
 
 from remit_local.postgres import EmbeddedPostgres
 
-pytest_plugins = ("remit_testing.delivery", "remit_testing.kafka")
+pytest_plugins = ("remit_testing.delivery", "remit_testing.figures", "remit_testing.kafka", "remit_testing.rounds")
 
 # How long an example takes says more about the machine than about Remit: no test is timed.
 settings.register_profile("remit", deadline=None)

@@ -1,0 +1,35 @@
+"""How often a race or a crash is tried: a short seeded part in `make test`, every round with `make chaos`.
+
+def test_…(rounds, seed):
+    for n in range(rounds(full=200, short=10)): chance = random.Random(f"{seed} {n}")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+FULL, SEED = "--full", "--seed"
+# One that is always tried; `make chaos SEED=…` tries another.
+USUAL_SEED = 20_260_302
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(FULL, action="store_true", help="all rounds of races and crashes, not a short part of them")
+    parser.addoption(SEED, type=int, default=USUAL_SEED, help="what chance begins with (default %(default)s)")
+
+
+@pytest.fixture
+def rounds(request: pytest.FixtureRequest) -> Callable[..., int]:
+    """Call it with `full` and `short`; gives the one that was asked for."""
+
+    def choose(*, full: int, short: int) -> int:
+        return full if request.config.getoption(FULL) else short
+
+    return choose
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> int:
+    return int(request.config.getoption(SEED))
