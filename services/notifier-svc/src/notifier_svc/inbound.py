@@ -14,6 +14,7 @@ from notifier_svc import ledger, optout
 from notifier_svc import tables as t
 from notifier_svc.ledger import Stored
 from notifier_svc.providers.twilio import closing_reason
+from notifier_svc.rendering.language import between
 from notifier_svc.replies import Reply, store
 from notifier_svc.suppressions import Closing, close_addresses, customers_at, open_address
 from remit_events.addresses import address_hash
@@ -91,7 +92,7 @@ async def answer(session: Session, inbound: Inbound, now: datetime) -> str | Non
     await emit(session, [*switched, *(received if intent == "other" or more else [])], now=now)
     if intent != "stop" or not switched or inbound.opt_out_type:
         return None
-    return optout.confirmation(sellers[0].name, await _language(session, switched[0]))
+    return optout.confirmation(sellers[0].name, await _language(session, switched[0], sellers[0]))
 
 
 async def _switched(
@@ -130,7 +131,7 @@ async def _meant(session: Session, number: str, sellers: set[UUID]) -> list[Sell
     return [by for by in known if by.sms_from == number] or known
 
 
-async def _language(session: Session, event: Event) -> str | None:
+async def _language(session: Session, event: Event, by: SellerState) -> str:
     customer_id = event.partition_key()
     snapshot = await session.scalar(select(t.customer.c.snapshot).where(t.customer.c.id == customer_id))
-    return CustomerState.model_validate(snapshot).language if snapshot else None
+    return between(CustomerState.model_validate(snapshot), by).tag if snapshot else by.language

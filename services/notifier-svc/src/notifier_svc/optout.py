@@ -53,6 +53,6 @@ _CONFIRMATION = {
 }
 
 
-def confirmation(seller: str, language: str | None) -> str:
+def confirmation(seller: str, language: str) -> str:
     """The one SMS that answers a stop, naming the seller and the way back."""
-    return _CONFIRMATION.get((language or "en").partition("-")[0].lower(), _CONFIRMATION["en"]).format(seller=seller)
+    return _CONFIRMATION.get(language.partition("-")[0].lower(), _CONFIRMATION["en"]).format(seller=seller)

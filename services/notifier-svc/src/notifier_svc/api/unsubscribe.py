@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from html import escape
-from typing import Annotated, Any
+from typing import Annotated
+from uuid import UUID
 
 from fastapi import Path, Response
 from sqlalchemy import select, update
@@ -11,10 +13,11 @@ from sqlalchemy import select, update
 from notifier_svc import tables as t
 from notifier_svc.api.wiring import WiringDep
 from notifier_svc.links import token_hash
+from notifier_svc.rendering.language import between
 from notifier_svc.suppressions import Closing, close_addresses, customers_of
 from remit_events.outbox import emit
 from remit_events.session import Session
-from remit_events.state import Channel
+from remit_events.state import Channel, CustomerState, SellerState
 from remit_service.api import Now, Router, SessionDep, problem_responses
 from remit_service.problems import Problem
 from remit_service.tables import seller
@@ -47,6 +50,20 @@ _WORDS = {
         "C'est fait. Cette adresse ne recevra plus d'e-mails.",
     ),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link that was sent: from whom (`seller` is their name), to whom, and in which language."""
+
+    seller_id: UUID
+    seller: str
+    customer_id: UUID
+    address_sha256: str
+    token_sha256: str
+    language: str
+
+
 Token = Annotated[str, Path(min_length=20, max_length=100, pattern=r"^[A-Za-z0-9_-]+$")]
 
 
@@ -78,31 +95,29 @@ async def unsubscribe(token: Token, session: SessionDep, wiring: WiringDep, now:
     return _page(link.language, title, f"<p>{escape(done)}</p>")
 
 
-async def _link(session: Session, token: str) -> Any:
+async def _link(session: Session, token: str) -> Link:
     u, customer = t.unsubscribe.c, t.customer.c
     joined = t.unsubscribe.join(seller, seller.c.id == u.seller_id).outerjoin(t.customer, customer.id == u.customer_id)
     statement = (
-        select(
-            t.unsubscribe,
-            seller.c.snapshot["name"].astext.label("seller"),
-            customer.snapshot["language"].astext.label("language"),
-        )
+        select(t.unsubscribe, seller.c.snapshot.label("by"), customer.snapshot.label("to"))
         .select_from(joined)
         .where(u.token_sha256 == token_hash(token))
     )
     found = (await session.execute(statement)).one_or_none()
     if found is None:
         raise Problem("not-found", 404, "Not found", "This link is not valid. Use the newest message you received.")
-    return found
+    by = SellerState.model_validate(found.by)
+    language = between(CustomerState.model_validate(found.to), by).tag if found.to else by.language
+    return Link(found.seller_id, by.name, found.customer_id, found.address_sha256, found.token_sha256, language)
 
 
-def _words(language: str | None) -> tuple[str, str, str, str]:
-    return _WORDS.get((language or "en").partition("-")[0].lower(), _WORDS["en"])
+def _words(language: str) -> tuple[str, str, str, str]:
+    return _WORDS.get(language.partition("-")[0].lower(), _WORDS["en"])
 
 
-def _page(language: str | None, title: str, body: str) -> Response:
+def _page(language: str, title: str, body: str) -> Response:
     style = "body{font:16px/1.5 sans-serif;max-width:36em;margin:4em auto;padding:0 1em}button{font:inherit}"
-    tag = escape((language or "en").partition("-")[0])
+    tag = escape(language.partition("-")[0])
     html = (
         f'<!doctype html><html lang="{tag}"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f"<style>{style}</style></head><body><h1>{escape(title)}</h1>{body}</body></html>"

@@ -9,7 +9,7 @@ from notifier_svc.rendering import letter, plain, sms
 from notifier_svc.rendering.body import Body, lay_out
 from notifier_svc.rendering.clean import plain as plain_spaces
 from notifier_svc.rendering.context import MessageContext, Rendered
-from notifier_svc.rendering.language import Choice, choose
+from notifier_svc.rendering.language import Choice, between
 from notifier_svc.rendering.view import build
 from notifier_svc.rendering.wordings import Entry, Prose, Wordings, environment
 from remit_events.state import Channel
@@ -29,7 +29,7 @@ def render(message: MessageContext, *, channels: Collection[Channel]) -> Rendere
     Raises ValueError for what cannot be said: no items, a follow-up without due date, a demand without its terms.
     """
     customer, seller = message.customer, message.seller
-    choice = choose(customer.language, customer.country, seller.language, seller.country)
+    choice = between(customer, seller)
     view = build(message, choice)
     template = _WORDINGS.find(choice.language.code, message.stage, message.tone, message.template)
     prose = _WORDINGS.write(template, view, choice)
