@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from remit_service.settings import ServiceSettings, load
+from remit_service.validation import WebAddress
 
 GIVEN = {
     "DATABASE_URL": "postgresql://remit:pw@db/invoice",
@@ -16,11 +17,12 @@ GIVEN = {
 class Settings(ServiceSettings):
     port: int = 8001
     invoice_url: str = "http://127.0.0.1:8001"
+    proxy_url: WebAddress | None = None
 
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch):
-    for name in (*GIVEN, "PORT", "HOST", "LOG_LEVEL", "DRAIN_SECONDS"):
+    for name in (*GIVEN, "PORT", "HOST", "LOG_LEVEL", "DRAIN_SECONDS", "PROXY_URL"):
         monkeypatch.delenv(name, raising=False)
 
     def give(**change: str | None) -> None:
@@ -53,11 +55,12 @@ def test_the_embedded_bus_is_a_postgresql_url(environment, scheme):
         ({"DATABASE_URL": ""}, "DATABASE_URL: is not set"),
         ({"DATABASE_URL": "mysql://x"}, "DATABASE_URL: must start with postgresql://"),
         ({"EVENTS_URL": "amqp://x"}, "EVENTS_URL: must start with kafka:// or postgresql://"),
-        ({"SERVICE_KEY": "short"}, "SERVICE_KEY: "),
-        ({"PORT": "http"}, "PORT: "),
-        ({"PORT": "70000"}, "PORT: "),
-        ({"LOG_LEVEL": "loud"}, "LOG_LEVEL: "),
-        ({"DRAIN_SECONDS": "0"}, "DRAIN_SECONDS: "),
+        ({"SERVICE_KEY": "short"}, "SERVICE_KEY: must have at least 16 characters, not 5\n"),
+        ({"PORT": "http"}, "PORT: must be a whole number (given: 'http')"),
+        ({"PORT": "70000"}, "PORT: must be a port from 0 to 65535 (0: any free one), not 70000"),
+        ({"LOG_LEVEL": "loud"}, "LOG_LEVEL: must be 'debug', 'info', 'warning' or 'error' (given: 'loud')"),
+        ({"DRAIN_SECONDS": "0"}, "DRAIN_SECONDS: must be greater than 0 (given: '0')"),
+        ({"PROXY_URL": "ftp://u:abcdef-secret@h"}, "PROXY_URL: Write a web address, as https://remit.example\n"),
     ],
 )
 def test_what_cannot_be_ends_the_process_with_one_line(environment, capsys, change, line):

@@ -88,3 +88,13 @@ def test_a_wrong_country_says_what_was_meant():
 def test_what_is_no_text(kind, value):
     with pytest.raises(ValidationError):
         TypeAdapter(kind).validate_python(value)
+
+
+def test_a_pattern_is_refused_in_words() -> None:
+    for kind, text, said in (
+        (Key, "My key", "Write lower-case letters, digits and dashes, at most 63, as day-after."),
+        (LanguageTag, "german", "Write a language tag, as de or fr-CH."),
+    ):
+        with pytest.raises(ValidationError, match=said):
+            taken(kind, text)
+        assert TypeAdapter(kind).json_schema()["pattern"].startswith("^[")

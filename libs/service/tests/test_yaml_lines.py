@@ -38,6 +38,21 @@ def test_a_flaw_has_the_line_of_its_place_or_of_what_is_around_it() -> None:
     ]
 
 
+def test_what_stood_there_is_said() -> None:
+    def parse(tree: Any) -> None:
+        raise FlawsError([Flaw((key,), "x", "wrong", value) for key, value in tree.items()])
+
+    with pytest.raises(FileError) as refused:
+        yaml_lines.read('a: seven\nb: true\nc: [1, x]\nd: ""\ne: "two\\nlines"\n', "thing", parse)
+    assert str(refused.value).splitlines() == [
+        "line 1: a: wrong (given: 'seven')",
+        "line 2: b: wrong (given: true)",
+        'line 3: c: wrong (given: [1,"x"])',
+        "line 4: d: wrong",
+        r"line 5: e: wrong (given: 'two\nlines')",
+    ]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

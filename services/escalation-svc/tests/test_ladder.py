@@ -156,7 +156,7 @@ def test_a_file_is_refused_with_the_line_of_each_flaw() -> None:
     ("text", "first"),
     [
         ("key: x\nrungs: []\n", "line 2: rungs: a ladder needs at least one rung"),
-        ("key: x\nrungs:\n  - {key: a, action: task}\n", "line 3: rungs/0/days_overdue: Field required"),
+        ("key: x\nrungs:\n  - {key: a, action: task}\n", "line 3: rungs/0/days_overdue: This field is required"),
         ("key: x\nkey: y\nrungs: []\n", "line 2: key: stands on line 1 already"),
         ("rungs:\n  - key: a\n   bad\n", "line 3: "),
         ("[1, 2]", "line 1: ladder: give a mapping with `key` and `rungs`"),
@@ -173,3 +173,12 @@ def test_a_file_that_is_no_ladder_is_refused_in_one_line_each(text: str, first: 
 def test_what_is_stored_reads_back_as_the_same_ladder() -> None:
     body = shipped("default")
     assert parse(body.json_body(), "default").ladder("default", 3) == body.ladder("default", 3)
+
+
+def test_a_policy_is_known_as_one() -> None:
+    with pytest.raises(FileError) as refused:
+        read("key: mine\nsteps: []\nwindow: {}\nconsolidate: true\n")
+    assert (
+        str(refused.value)
+        == "line 1: ladder: this is a policy (it has `steps`): give it with --policy, or to `remit policy save`"
+    )

@@ -73,7 +73,7 @@ def test_unquoted_times_are_times() -> None:
     [
         ("offset: 1, ", "offset: -9,", 4, "must be greater than -7"),
         ("offset: 1, ", "offset: -7,", 4, "must be greater than -7"),
-        ("offset: 1, ", "offset: 1.5,", 4, "integer"),
+        ("offset: 1, ", "offset: 1.5,", 4, "whole number"),
         ("key: day-after", "key: courtesy", 4, "stands twice"),
         ("tone: neutral", "tone: shouting", 4, "'friendly', 'neutral', 'firm' or 'final'"),
         ("tone: neutral,  channels: [email]", "tone: neutral,  channels: [fax]", 4, "'email', 'sms' or 'letter'"),
@@ -91,7 +91,7 @@ def test_unquoted_times_are_times() -> None:
         ("minimum_balance: {}", "minimum_balance: {EURO: 1}", 13, "ISO 4217"),
         ("catch_up: collapse", "catch_up: whenever", 14, "'collapse', 'skip' or 'shift'"),
         ("entry: first", "entry: last", 15, "'first' or 'by-age'"),
-        ("entry: first", "entry: first\nspeed: fast", 16, "not permitted"),
+        ("entry: first", "entry: first\nspeed: fast", 16, "no such field"),
         ("entry: first", "entry: first\nentry: by-age", 16, "stands on line 15 already"),
         ("entry: first", "entry: [first", 16, "expected"),
     ],
@@ -109,3 +109,31 @@ def test_what_cannot_work_is_refused_with_its_line(old: str, new: str, line: int
 def test_what_is_no_policy_is_refused(text: str) -> None:
     with pytest.raises(FileError):
         read(text)
+
+
+def test_every_flaw_says_field_value_and_way_out() -> None:
+    text = """\
+key: My Policy
+steps:
+  - {key: a, offset: seven, tone: rude, channels: [fax]}
+consolidated: true
+"""
+    with pytest.raises(FileError) as refused:
+        read(text)
+    assert str(refused.value).splitlines() == [
+        "line 1: key: Write lower-case letters, digits and dashes, at most 40, as day-after. (given: 'My Policy')",
+        "line 3: steps/0/offset: This must be a whole number. (given: 'seven')",
+        "line 3: steps/0/tone: This must be 'friendly', 'neutral', 'firm' or 'final'. (given: 'rude')",
+        "line 3: steps/0/channels/0: This must be 'email', 'sms' or 'letter'. (given: 'fax')",
+        "line 1: window: This field is required; add it.",
+        "line 4: consolidated: There is no such field here; remove it or check its spelling. (given: true)",
+    ]
+
+
+def test_a_ladder_is_known_as_one() -> None:
+    with pytest.raises(FileError) as refused:
+        read("key: default\nrungs: []\n")
+    assert (
+        str(refused.value)
+        == "line 1: policy: this is a ladder (it has `rungs`): give it with --ladder, or to `remit ladder save`"
+    )

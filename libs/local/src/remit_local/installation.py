@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from remit_local.errors import RefusedError
 from remit_local.home import SERVICES, Addresses
 from remit_local.postgres import EmbeddedPostgres
-from remit_service.settings import ServiceSettings
+from remit_service.settings import ServiceSettings, said
 
 EVENTS_DATABASE = "remit_events"
 LOCAL_DATABASE = "remit_local"
@@ -91,13 +91,11 @@ class Installation:
         return {name: value for name, value in values.items() if name in known}
 
     def settings(self, service: str) -> ServiceSettings:
-        """Raises RefusedError naming the variable of the environment that is wrong."""
+        """Raises RefusedError naming the variables of the environment that are wrong."""
         try:
             return settings_class(service)(**self.values(service))
         except ValidationError as error:
-            fault = error.errors(include_url=False, include_input=False)[0]
-            name = str(fault["loc"][0]).upper() + ": " if fault["loc"] else ""
-            raise RefusedError(f"{name}{fault['msg'].removeprefix('Value error, ')}") from None
+            raise RefusedError(said(error)) from None
 
     def environment(self, service: str) -> dict[str, str]:
         """The same as variables, for a process of its own."""

@@ -14,6 +14,7 @@ from remit_events.failures import is_infrastructure, sqlstate
 from remit_events.session import RolledBackError
 from remit_service.logs import describe
 from remit_service.problems import FieldError, Problem, invalid_fields, json_pointer
+from remit_service.ways_out import given, way_out
 
 log = structlog.get_logger(__name__)
 
@@ -22,20 +23,6 @@ _STATUSES = {
     404: ("no-such-route", "No such route", "There is nothing at this path; /docs lists every route."),
     405: ("method-not-allowed", "Method not allowed", "This path does not take this method; see the Allow header."),
     413: ("body-too-large", "Body too large", "The body is too large; send fewer items per request."),
-}
-
-_WAYS_OUT = {
-    "missing": "This field is required; add it.",
-    "extra_forbidden": "There is no such field here; remove it or check its spelling.",
-    "uuid_parsing": "This must be a UUID, as given by the route that created the thing.",
-    "uuid_type": "This must be a UUID, as given by the route that created the thing.",
-    "date_from_datetime_parsing": "This must be a date as YYYY-MM-DD.",
-    "date_parsing": "This must be a date as YYYY-MM-DD.",
-    "date_type": "This must be a date as YYYY-MM-DD.",
-    "timezone_aware": "This moment needs an offset, as in 2026-01-31T09:00:00Z.",
-    "model_attributes_type": "This must be a JSON object.",
-    "dict_type": "This must be a JSON object.",
-    "string_unicode": "This text is not valid Unicode (a lone surrogate); send it as UTF-8.",
 }
 
 # SQLSTATEs of a transaction that may simply be tried again: serialization failure, deadlock, lock not available.
@@ -104,9 +91,7 @@ def of_validation(error: RequestValidationError) -> Problem:
 
 def field_errors(faults: Iterable[Mapping[str, Any]], *, prefix: str = "") -> list[FieldError]:
     """Pydantic's errors as ours; `prefix` is put before pointers into a part of a body, as `/invoices/3`."""
-    return [
-        FieldError(prefix + pointer(fault["loc"]), fault["type"], way_out(fault), _value(fault)) for fault in faults
-    ]
+    return [FieldError(prefix + pointer(fault["loc"]), fault["type"], way_out(fault), given(fault)) for fault in faults]
 
 
 def pointer(loc: Iterable[Any]) -> str:
@@ -117,13 +102,3 @@ def pointer(loc: Iterable[Any]) -> str:
     if parts[:1] == ["body"]:
         parts = parts[1:]
     return json_pointer(parts)
-
-
-def way_out(fault: Mapping[str, Any]) -> str:
-    said = str(fault["msg"]).removeprefix("Value error, ")
-    return _WAYS_OUT.get(fault["type"]) or (said if said.endswith(".") else f"{said}.")
-
-
-def _value(fault: Mapping[str, Any]) -> Any:
-    """What was given; not for a missing field, where it would be everything around it."""
-    return None if fault["type"] == "missing" else fault.get("input")

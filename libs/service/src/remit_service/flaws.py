@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from remit_service.problems import FieldError, Problem, invalid_fields, json_pointer
+from remit_service.ways_out import given, way_out
 
 Path = tuple[str | int, ...]
 
@@ -37,7 +38,10 @@ class FlawsError(ValueError):
 
 def of_validation(error: ValidationError) -> list[Flaw]:
     found = error.errors(include_url=False)
-    return [Flaw(tuple(one["loc"]), one["type"], one["msg"], one.get("input")) for one in found]
+    around = {tuple(one["loc"][:length]) for one in found for length in range(len(one["loc"]))}
+    # A list lacks what was refused in it: that is no flaw of its own.
+    found = [one for one in found if one["type"] != "too_short" or tuple(one["loc"]) not in around]
+    return [Flaw(tuple(one["loc"]), one["type"], way_out(one), given(one)) for one in found]
 
 
 def refusal(found: Sequence[Flaw]) -> Problem:

@@ -63,7 +63,7 @@ def _response(status: int) -> dict[str, Any]:
     slug, title, detail = _EXAMPLES[status]
     example: dict[str, Any] = {"type": TYPE_BASE + slug, "title": title, "status": status, "detail": detail}
     if status == 422:
-        fault = {"pointer": "/amount_minor", "code": "greater_than", "detail": "Input should be greater than 0."}
+        fault = {"pointer": "/amount_minor", "code": "greater_than", "detail": "This must be greater than 0."}
         example["errors"] = [fault | {"value": -5}]
     return {"description": title, "content": {MEDIA_TYPE: {"schema": _REF, "example": example}}}
 

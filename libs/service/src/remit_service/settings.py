@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, NoReturn, TypeVar
+from typing import Annotated, Literal, NoReturn, TypeVar
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from remit_service.ways_out import way_out
 
 
 def _database_url(url: str) -> str:
@@ -45,7 +48,7 @@ class ServiceSettings(BaseSettings):
     port: int = 8000
     health_port: int | None = None
     wait_for_peers: bool = False
-    log_level: Annotated[str, Field(pattern="^(debug|info|warning|error)$")] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
     otlp_endpoint: str | None = None
     max_body_bytes: int = Field(default=2_000_000, gt=0)
     service_key: SecretStr = Field(min_length=16)
@@ -56,9 +59,12 @@ class ServiceSettings(BaseSettings):
     def _port(cls, port: int | None) -> int | None:
         """Holds for a subclass that only gives its default, too."""
         if port is not None and not 0 <= port <= 65535:
-            raise ValueError("must be a port from 0 to 65535 (0: any free one)")
+            raise ValueError(f"must be a port from 0 to 65535 (0: any free one), not {port}")
         return port
 
+
+# A number, a choice: what stands there may be shown. A text or a URL may hold a secret.
+_NO_SECRET = ("int_", "float_", "bool_", "greater_", "less_", "literal_error")
 
 SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
 
@@ -68,10 +74,7 @@ def load(settings: type[SettingsT]) -> SettingsT:
     try:
         return settings()
     except ValidationError as error:
-        for fault in error.errors(include_url=False, include_input=False):
-            name = str(fault["loc"][0]).upper() if fault["loc"] else "settings"
-            print(f"{name}: {_said(fault['type'], fault['msg'])}", file=sys.stderr)  # noqa: T201
-        refuse()
+        refuse(said(error))
 
 
 def refuse(line: str | None = None) -> NoReturn:
@@ -81,7 +84,19 @@ def refuse(line: str | None = None) -> NoReturn:
     raise SystemExit(2)
 
 
-def _said(kind: str, message: str) -> str:
-    if kind == "missing":
+def said(error: ValidationError) -> str:
+    """What is wrong with the environment: one line per variable, with its value where that can be no secret."""
+    return "\n".join(f"{_name(fault)}{_said(fault)}" for fault in error.errors(include_url=False))
+
+
+def _name(fault: ErrorDetails) -> str:
+    return f"{str(fault['loc'][0]).upper()}: " if fault["loc"] else ""
+
+
+def _said(fault: ErrorDetails) -> str:
+    if fault["type"] == "missing":
         return "is not set; set this environment variable (docs/operations names them all)"
-    return message.removeprefix("Value error, ")
+    line = way_out(fault).removesuffix(".").replace("This must", "must", 1)
+    if fault["type"].startswith(_NO_SECRET):
+        return f"{line} (given: {fault['input']!r})"
+    return line.replace(" items", " characters")  # of a secret pydantic says items

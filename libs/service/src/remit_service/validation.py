@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import unicodedata
 from functools import lru_cache
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic_core import PydanticCustomError
 
 from remit_service import money, zones
@@ -93,12 +100,40 @@ Phone = Annotated[str, StringConstraints(strip_whitespace=True, max_length=40), 
 Country = Annotated[str, StringConstraints(strip_whitespace=True, max_length=10), AfterValidator(_country)]
 TimeZone = Annotated[str, StringConstraints(strip_whitespace=True, max_length=60), AfterValidator(_zone)]
 Currency = Annotated[str, StringConstraints(strip_whitespace=True, max_length=10), AfterValidator(_currency)]
-LanguageTag = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True),
-    Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?$", description="BCP 47, as de or fr-CH."),
-]
-Key = Annotated[
-    str,
-    Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Lower-case letters, digits and dashes, as day-after."),
-]
+
+
+def Patterned(pattern: str, detail: str, **described: Any) -> Any:  # noqa: N802  # a type, used as one
+    """A text of a pattern; another is refused with `detail`, which says in words what the pattern wants."""
+
+    def refuse(text: Any, check: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return check(text)
+        except ValidationError as error:
+            code = error.errors()[0]["type"]
+            if code != "string_pattern_mismatch":
+                raise
+            raise PydanticCustomError(code, detail) from None
+
+    limits = StringConstraints(pattern=pattern, strip_whitespace=True)
+    return Annotated[str, limits, Field(**described), WrapValidator(refuse)]
+
+
+def KeyOf(longest: int) -> Any:  # noqa: N802  # a type, used as one
+    """What an address, a file name and a shell take as it is."""
+    detail = f"Write lower-case letters, digits and dashes, at most {longest}, as day-after."
+    described = "Lower-case letters, digits and dashes, as day-after."
+    return Patterned(rf"^[a-z0-9][a-z0-9-]{{0,{longest - 1}}}$", detail, description=described)
+
+
+if TYPE_CHECKING:
+    Key = str
+    LanguageTag = str
+    WebAddress = str
+else:
+    Key = KeyOf(63)
+    LanguageTag = Patterned(
+        r"^[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?$",
+        "Write a language tag, as de or fr-CH.",
+        description="BCP 47, as de or fr-CH.",
+    )
+    WebAddress = Patterned(r"^https?://[^\s/?#]+(/[^\s?#]*)?$", "Write a web address, as https://remit.example.")

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import yaml
+from pydantic_core import to_json
 
 from remit_service.flaws import Flaw, FlawsError, Path
+from remit_service.problems import shown
 
 LONGEST_FILE = 200_000
 
@@ -69,7 +71,15 @@ def read(text: str, what: str, parse: Callable[[Any], T]) -> T:
 
 def _said(what: str, one: LineFlaw) -> str:
     where = "/".join(str(part) for part in one.flaw.path) or what
-    return f"line {one.line}: {where}: {one.flaw.detail}"
+    return f"line {one.line}: {where}: {one.flaw.detail}{_given(one.flaw.value)}"
+
+
+def _given(value: Any) -> str:
+    """What stood there, as people write it in the file; nothing where it is empty."""
+    if value in (None, "", [], {}):
+        return ""
+    short = shown(value)
+    return f" (given: {short!r})" if isinstance(short, str) else f" (given: {to_json(short).decode()})"
 
 
 def _refused(what: str, line: int, code: str, detail: str) -> FileError:

@@ -93,6 +93,9 @@ def parse(tree: Any, key: str | None = None) -> LadderBody:
     """A ladder from a parsed file or body. Raises FlawsError with every flaw found."""
     if not isinstance(tree, dict):
         raise FlawsError([Flaw((), "not-a-ladder", "give a mapping with `key` and `rungs`", None)])
+    if "steps" in tree and "rungs" not in tree:
+        detail = "this is a policy (it has `steps`): give it with --policy, or to `remit policy save`"
+        raise FlawsError([Flaw((), "not-a-ladder", detail)])
     try:
         body = LadderBody.model_validate(tree)
     except ValidationError as error:

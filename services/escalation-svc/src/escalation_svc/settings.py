@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, field_validator
 
 from remit_service.settings import ServiceSettings
-
-WebAddress = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$")]
+from remit_service.validation import Key, WebAddress
 
 
 class Settings(ServiceSettings):
@@ -23,7 +22,7 @@ class Settings(ServiceSettings):
     notifier_url: WebAddress = "http://127.0.0.1:8003"
     approve: Literal["ask", "auto", "never"] = "ask"
     approve_as: Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)] = "simulation"
-    ladder_default: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")] = "default"
+    ladder_default: Key = "default"
     rungs_settle_seconds: float = Field(default=120, ge=0, le=3600)
 
     @field_validator("notifier_url")

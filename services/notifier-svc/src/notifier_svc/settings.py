@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from remit_service.settings import ServiceSettings
+from remit_service.validation import Patterned, WebAddress
 
 DeliveryMode = Literal["mailbox", "redirect", "allowlist", "live"]
-OptionalPhone = Annotated[str, StringConstraints(pattern=r"^\+[1-9]\d{5,14}$")] | None
-OptionalAddress = Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")] | None
-WebAddress = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$")]
+
+if TYPE_CHECKING:
+    OptionalPhone = str | None
+    OptionalAddress = str | None
+else:
+    OptionalPhone = Patterned(r"^\+[1-9]\d{5,14}$", "Write the number with its country code, as +4930123456.") | None
+    OptionalAddress = Patterned(r"^[^@\s]+@[^@\s]+$", "Write an e-mail address, as name@example.com.") | None
 
 
 class Settings(ServiceSettings):

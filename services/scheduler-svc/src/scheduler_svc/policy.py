@@ -9,20 +9,25 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import time
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_serializer, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
 from pydantic_core import PydanticCustomError
 
 from remit_events.schedule import Window
 from remit_events.state import Channel, Tone
 from remit_service.flaws import Flaw
 from remit_service.money import exponent
+from remit_service.validation import KeyOf
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
-Key = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
 CatchUp = Literal["collapse", "skip", "shift"]
 Entry = Literal["first", "by-age"]
+
+if TYPE_CHECKING:
+    Key = str
+else:
+    Key = KeyOf(40)
 
 LONGEST_OFFSET = 730
 LONGEST_RULE_DAYS = 92

@@ -31,6 +31,9 @@ def shipped(key: str) -> Policy:
 def _parse(tree: Any) -> Policy:
     if not isinstance(tree, dict):
         raise FlawsError([Flaw((), "not-a-policy", "give a mapping with `key`, `steps` and `window`")])
+    if "rungs" in tree and "steps" not in tree:
+        detail = "this is a ladder (it has `rungs`): give it with --ladder, or to `remit ladder save`"
+        raise FlawsError([Flaw((), "not-a-policy", detail)])
     try:
         policy = Policy.model_validate(tree)
     except ValidationError as error:
