@@ -107,18 +107,35 @@ async def test_a_change_goes_in_beside_a_conflict(world: Any) -> None:
     assert await balance(world, "I-2") == ("paid", 0, 0)
 
 
-async def test_money_the_export_does_not_show_is_a_conflict(world: Any) -> None:
-    await take(world, row(2), row(3, paid_date="2026-02-20"))
-    [invoice] = (await world.get("/v1/invoices", number="I-2"))["data"]
-    await world.pay(invoice, 10_000, received_on="2026-03-01")
+async def test_imported_money_the_export_no_longer_shows_is_a_conflict(world: Any) -> None:
+    await take(world, row(2, paid_date="2026-02-20"), row(3, open_amount_minor=4_000))
     await world.events()
     statuses, summary = await take(world, row(2), row(3))
     assert statuses == ["conflict", "conflict"]
-    assert [one["conflicts"][0]["ours"] for one in summary["results"]] == ["2026-03-01", "2026-02-20"]
-    # What we were told by somebody else is not taken back either.
-    [status], _ = await take(world, row(2, open_amount_minor=5_000))
-    assert status == "conflict"
+    assert [one["conflicts"] for one in summary["results"]] == [
+        [{"field": "paid_date", "ours": "2026-02-20", "theirs": None}],
+        [{"field": "open_amount_minor", "ours": 4_000, "theirs": None}],
+    ]
     assert await world.events() == []
+
+
+@pytest.mark.parametrize("amount", [10_000, 3_000])
+async def test_money_people_recorded_contradicts_no_blank(world: Any, amount: int) -> None:
+    await take(world, row(2))
+    [invoice] = (await world.get("/v1/invoices", number="I-2"))["data"]
+    await world.pay(invoice, amount, received_on="2026-03-01")
+    await world.events()
+    statuses, summary = await take(world, row(2))
+    assert (statuses, summary["conflicts"]) == (["unchanged"], 0)
+    # Nor is it taken back by a file that says something.
+    assert (await take(world, row(2, open_amount_minor=9_000)))[0] == ["conflict"]
+    assert await world.events() == []
+
+
+async def test_what_is_open_is_no_difference_where_only_the_amount_differs(world: Any) -> None:
+    await take(world, row(2))
+    _, summary = await take(world, row(2, amount_minor=11_000, open_amount_minor=10_000))
+    assert [one["field"] for one in summary["results"][0]["conflicts"]] == ["amount_minor"]
 
 
 async def test_an_imported_payment_is_taken_back_and_dated_anew(world: Any) -> None:

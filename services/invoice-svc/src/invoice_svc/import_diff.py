@@ -2,7 +2,7 @@
 
 Only paid_date, open_amount and disputed are taken over, and only where they say something else than the last import
 of the invoice said; any other difference is a conflict, reported and left alone. So what people recorded by hand
-stands. A blank says nothing: money or a dispute an export no longer shows is a conflict too.
+stands. A blank says nothing; only money or a dispute that an import recorded and the file no longer shows is a conflict.
 """
 
 from __future__ import annotations
@@ -173,11 +173,11 @@ def _money(row: ImportRow, known: Known, found: Difference, today: date, *, same
     ours, wanted, before = known.invoice.balance_minor, _open(row), known.stated
     paid_on = known.payments[-1].received_on if known.payments else None
     if wanted is None:
-        if paid_on is not None:
-            found.conflict("paid_date", _iso(paid_on), None)
+        _no_longer_shown(known, found)
         return
     if wanted and not same_amount:
-        found.conflict("open_amount_minor", ours, wanted)  # of another total: what was paid cannot be told
+        if ours != wanted:
+            found.conflict("open_amount_minor", ours, wanted)  # of another total: what was paid cannot be told
         return
     found.stated = replace(found.stated, open_minor=wanted, paid_date=row.paid_date or before.paid_date)
     redated = ours == wanted and row.paid_date is not None and row.paid_date != paid_on
@@ -197,6 +197,15 @@ def _money(row: ImportRow, known: Known, found: Difference, today: date, *, same
         found.changed("paid_date", _iso(paid_on), _iso(row.paid_date))
     if ours != wanted:
         found.changed("open_amount_minor", ours, wanted)
+
+
+def _no_longer_shown(known: Known, found: Difference) -> None:
+    """Money an import recorded, of which the row says nothing any more; what people recorded never stood in a file."""
+    imported = [one.received_on for one in known.payments if one.imported]
+    if imported and known.stated.open_minor:
+        found.conflict("open_amount_minor", known.invoice.balance_minor, None)
+    elif imported:
+        found.conflict("paid_date", _iso(imported[-1]), None)
 
 
 def _left(payments: Sequence[Money], balance: int, wanted: int, *, redated: bool) -> tuple[int, int] | None:
