@@ -23,8 +23,8 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from remit_local.cli import add_commands
-from remit_local.commands.simulating import read_policy
 from remit_local.ledger import OPTIONAL, REQUIRED
+from remit_local.rule_files import read_policy
 
 ALL = [one for document in documents() for one in printed(document)]
 # Run by tests of their own (compose, manifests, the first run), or of other programs than ours.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -31,14 +32,17 @@ class Api:
         self._patience = PATIENCE if patient else 0.0
 
     @classmethod
-    def of(cls, installation: Installation, *, patient: bool = False) -> Api:
-        """Over the network."""
-        limits = httpx.Limits(max_connections=100, max_keepalive_connections=100)
+    def of(cls, *replicas: Installation, patient: bool = False) -> Api:
+        """Over the network; with several replicas each request goes to the next one's."""
         headers = {"Authorization": f"Bearer {KEY}"}
-        urls = installation.addresses.urls()
         made = {
-            name: httpx.AsyncClient(base_url=url, headers=headers, timeout=30, trust_env=False, limits=limits)
-            for name, url in urls.items()
+            name: httpx.AsyncClient(
+                base_url=url,
+                headers=headers,
+                timeout=30,
+                transport=_InTurn([one.addresses.ports[name] for one in replicas]),
+            )
+            for name, url in replicas[0].addresses.urls().items()
         }
         return cls(made, patient=patient)
 
@@ -103,3 +107,15 @@ class Api:
         if isinstance(answer, Exception):
             return True
         return answer.status_code >= 500 or "Retry-After" in answer.headers
+
+
+class _InTurn(httpx.AsyncHTTPTransport):
+    """Sends each request to the next of several ports."""
+
+    def __init__(self, ports: Sequence[int]) -> None:
+        super().__init__(limits=httpx.Limits(max_connections=100, max_keepalive_connections=100), trust_env=False)
+        self._ports = itertools.cycle(ports)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        request.url = request.url.copy_with(port=next(self._ports))
+        return await super().handle_async_request(request)

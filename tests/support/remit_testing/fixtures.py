@@ -15,7 +15,13 @@ from hypothesis import settings
 
 from remit_local.postgres import EmbeddedPostgres
 
-pytest_plugins = ("remit_testing.delivery", "remit_testing.figures", "remit_testing.kafka", "remit_testing.rounds")
+pytest_plugins = (
+    "remit_testing.delivery",
+    "remit_testing.figures",
+    "remit_testing.kafka",
+    "remit_testing.own_postgres",
+    "remit_testing.rounds",
+)
 
 # How long an example takes says more about the machine than about Remit: no test is timed.
 settings.register_profile("remit", deadline=None)
@@ -70,3 +76,11 @@ def make_database(cluster: EmbeddedPostgres) -> MakeDatabase:
         return cluster.url(name)
 
     return make
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder every user may enter, as PostgreSQL started by root runs as another one; pytest's are closed."""
+    with tempfile.TemporaryDirectory(prefix="remit-e2e-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)

@@ -27,16 +27,21 @@ SHORT_LIFE = {"JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
 
 
 class KafkaServer:
-    """A broker on a port of its own; `stop` and `start` keep its data."""
+    """A broker on a port of its own; `stop` and `start` keep its data. `short_life`: see SHORT_LIFE."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, short_life: bool = True) -> None:
         self.folder = folder
+        self._environment = os.environ | (SHORT_LIFE if short_life else {})
         self.port = free_ports(2)
         self._process: subprocess.Popen[str] | None = None
 
     @property
     def url(self) -> str:
         return f"kafka://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process else None
 
     def start(self) -> None:
         """Returns when the broker listens; RuntimeError says why it does not."""
@@ -45,7 +50,7 @@ class KafkaServer:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=os.environ | SHORT_LIFE,
+            env=self._environment,
         )
         assert self._process.stdout is not None
         ready, _, _ = select.select([self._process.stdout], [], [], START_SECONDS)
@@ -66,6 +71,14 @@ class KafkaServer:
             process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+    def kill(self) -> None:
+        """kill -9 of the broker itself, as a machine failure would."""
+        assert self._process is not None
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
+        for broker in children:
+            os.kill(int(broker), signal.SIGKILL)
+        self.stop()
 
 
 @pytest.fixture(scope="session")
@@ -99,6 +112,12 @@ def kafka_url(kafka_tools: None, tmp_path_factory: pytest.TempPathFactory) -> It
                 shutil.rmtree(server.folder)
                 return
             time.sleep(0.2)
+
+
+@pytest.fixture(params=["postgresql", "kafka"])
+def events_url(request: pytest.FixtureRequest) -> str | None:
+    """Both transports: the URL of the session's Kafka, or None for the event log on PostgreSQL."""
+    return request.getfixturevalue("kafka_url") if request.param == "kafka" else None
 
 
 @pytest.fixture

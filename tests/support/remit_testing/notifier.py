@@ -40,7 +40,7 @@ _EMPTY = """
 TRUNCATE outbox, inbox, dead_letter, seller, api_key, idempotency, customer, touch, delivery, content, reminder,
     suppression, callback, reply, unsubscribe, live_switch, poll_cursor
 """
-_bus_templates: dict[int, str] = {}
+_bus_templates: dict[MakeDatabase, str] = {}
 EventT = TypeVar("EventT", bound=Event)
 
 
@@ -255,10 +255,10 @@ class World:
 
 async def make_bus_database(make_database: MakeDatabase) -> str:
     """A fresh event log with its topics, copied from one that is made once."""
-    if id(make_database) not in _bus_templates:
+    if make_database not in _bus_templates:
         url = await make_database()
         bus = open_bus(url)
         await bus.ensure_topics()
         await bus.close()
-        _bus_templates[id(make_database)] = url
-    return await copy_database(_bus_templates[id(make_database)])
+        _bus_templates[make_database] = url
+    return await copy_database(_bus_templates[make_database])

@@ -1,11 +1,12 @@
 """How often a race or a crash is tried: a short seeded part in `make test`, every round with `make chaos`.
 
-def test_…(rounds, seed):
-    for n in range(rounds(full=200, short=10)): chance = random.Random(f"{seed} {n}")
+def test_…(rounds, chance):
+    for _ in range(rounds(full=200, short=10)): await asyncio.sleep(chance.random())
 """
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 
 import pytest
@@ -33,3 +34,9 @@ def rounds(request: pytest.FixtureRequest) -> Callable[..., int]:
 @pytest.fixture
 def seed(request: pytest.FixtureRequest) -> int:
     return int(request.config.getoption(SEED))
+
+
+@pytest.fixture
+def chance(seed: int, request: pytest.FixtureRequest) -> random.Random:
+    """A test's own, from the seed and the test's name."""
+    return random.Random(f"{seed} {request.node.name}")  # noqa: S311

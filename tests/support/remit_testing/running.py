@@ -1,10 +1,11 @@
-"""The four services as processes of their own, killed at named points and started again.
+"""The four services as processes of their own, one or two of each, killed at named points and started again.
 
-async with Running(installation, folder) as running:
+async with Running(installation, folder, replicas=2) as running:
     running.arm("notifier-svc", faults.SENDING)
     await running.api.post("invoice-svc", "/v1/invoices", {...})
-    await running.killed()              # the process that got there is gone
-    running.start("notifier-svc")
+    replica = await running.killed()    # the process that got there is gone
+    running.start("notifier-svc", replica)
+    await running.restart("invoice-svc", 1)   # SIGTERM, its end, its next start
 """
 
 from __future__ import annotations
@@ -14,34 +15,44 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
-from remit_local.home import SERVICES
+from remit_local.errors import RefusedError
+from remit_local.home import SERVICES, Addresses
 from remit_local.installation import Installation, package_of
 from remit_local.live import wait_ready
 from remit_testing.api import Api
+from remit_testing.ports import free_port
 
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_RUNTIME_DIR", "VIRTUAL_ENV")
 STOP_SECONDS = 40.0
+READY_SECONDS = 60.0
+
+Who = tuple[str, int]
 
 
 class Running:
-    """Used as an async context manager: starts all four and waits until they are ready; stops them by SIGTERM."""
+    """Used as an async context manager: starts all and waits until they are ready; stops them by SIGTERM.
 
-    def __init__(self, installation: Installation, folder: Path) -> None:
-        self.installation = installation
+    Replica n of every service asks the replicas n of the others; the databases and the bus are the same for all.
+    """
+
+    def __init__(self, installation: Installation, folder: Path, *, replicas: int = 1) -> None:
+        self.installations = [installation, *(_elsewhere(installation) for _ in range(replicas - 1))]
         self.folder = folder
         self.fault = folder / "fault"
         self.kills: list[tuple[str, str]] = []
         self._armed: tuple[str, str] | None = None
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        self.api = Api.of(installation, patient=True)
+        self._processes: dict[Who, subprocess.Popen[bytes]] = {}
+        self.api = Api.of(*self.installations, patient=True)
 
     async def __aenter__(self) -> Running:
         try:
-            for name in SERVICES:
-                self.start(name)
+            for name, n in self.everybody:
+                self.start(name, n)
             await self.ready()
         except BaseException:
             self._stop()
@@ -56,13 +67,17 @@ class Running:
         if error is None:
             assert set(codes.values()) == {0}, f"exit codes on SIGTERM: {codes}\n{self.said()}"
 
-    def start(self, name: str) -> None:
+    @property
+    def everybody(self) -> list[Who]:
+        return [(name, n) for n in range(len(self.installations)) for name in SERVICES]
+
+    def start(self, name: str, replica: int = 0) -> None:
         """`python -m X_svc run`, as production runs it."""
         environment = {key: value for key in KEPT if (value := os.environ.get(key))}
-        environment |= self.installation.environment(name)
+        environment |= self.installations[replica].environment(name)
         environment |= {"FAULT_FILE": str(self.fault), "LOG_LEVEL": "warning"}
-        with self._log(name).open("ab") as log:
-            self._processes[name] = subprocess.Popen(
+        with self._log((name, replica)).open("ab") as log:
+            self._processes[name, replica] = subprocess.Popen(
                 [sys.executable, "-m", package_of(name), "run"],
                 env=environment,
                 cwd=self.folder,
@@ -71,8 +86,24 @@ class Running:
                 stderr=log,
             )
 
-    async def ready(self) -> None:
-        await wait_ready(self.installation.addresses.urls(), 60)
+    async def ready(self, *who: Who) -> None:
+        """All, or those named."""
+        urls = {f"{name} {n}": self.installations[n].addresses.url(name) for name, n in who or self.everybody}
+        try:
+            await wait_ready(urls, READY_SECONDS)
+        except RefusedError as error:
+            raise AssertionError(f"{error}\n{self.said()}") from None
+
+    async def restart(self, name: str, replica: int = 0) -> float:
+        """SIGTERM, and once it has ended a new one; gives the seconds it took to end, in good order or it fails."""
+        process, began = self._processes[name, replica], time.monotonic()
+        process.terminate()
+        code = await asyncio.to_thread(process.wait, STOP_SECONDS)
+        took = time.monotonic() - began
+        assert code == 0, f"{name} {replica} ended with {code} on SIGTERM\n{self.said()}"
+        self.start(name, replica)
+        await self.ready((name, replica))
+        return took
 
     def arm(self, service: str, point: str) -> None:
         """The next process of `service` that comes to `point` kills itself with SIGKILL."""
@@ -86,41 +117,58 @@ class Running:
         """Whether the armed point was reached."""
         return self.fault.with_suffix(".hit").exists()
 
-    async def killed(self) -> None:
-        """To be called once `hit`: waits for the end of the process and checks that SIGKILL was its end."""
+    async def killed(self) -> int:
+        """To be called once `hit`: waits for the end of the process and checks that SIGKILL was its end.
+
+        Gives the number of the replica.
+        """
         assert self._armed
         service, _ = self._armed
-        code = await asyncio.to_thread(self._processes[service].wait, 10)
+        give_up = time.monotonic() + 10
+        while not (ended := [who for who in self._ended() if who[0] == service]):
+            assert time.monotonic() < give_up, f"{service} lives\n{self.said()}"
+            await asyncio.sleep(0.02)
+        (who,) = ended
+        code = self._processes[who].returncode
         assert code == -signal.SIGKILL, f"{service} ended with {code}\n{self.said()}"
         self.kills.append(self._armed)
         self._armed = None
+        return who[1]
 
     def check(self) -> None:
         """Raises when a process that was not to be killed has ended."""
-        ended = {name: code for name, one in self._processes.items() if (code := one.poll()) is not None}
+        ended = self._ended()
         if self._armed and self.hit():
-            ended.pop(self._armed[0], None)
+            ended = {who: code for who, code in ended.items() if who[0] != self._armed[0]}
         assert not ended, f"ended by themselves: {ended}\n{self.said()}"
 
     def said(self) -> str:
         """The ends of the logs, for a failure's message."""
-        ends = [(name, self._log(name).read_text(errors="replace").splitlines()[-15:]) for name in SERVICES]
-        return "\n".join(f"{name}: {line}" for name, lines in ends for line in lines)
+        ends = [(who, self._log(who).read_text(errors="replace").splitlines()[-15:]) for who in self.everybody]
+        return "\n".join(f"{name} {n}: {line}" for (name, n), lines in ends for line in lines)
 
-    def _log(self, name: str) -> Path:
-        path = self.folder / f"{name}.log"
+    def _ended(self) -> dict[Who, int]:
+        return {who: code for who, one in self._processes.items() if (code := one.poll()) is not None}
+
+    def _log(self, who: Who) -> Path:
+        path = self.folder / f"{who[0]}-{who[1]}.log"
         path.touch()
         return path
 
-    def _stop(self) -> dict[str, int]:
+    def _stop(self) -> dict[Who, int]:
         for process in self._processes.values():
             if process.poll() is None:
                 process.terminate()
         codes = {}
-        for name, process in self._processes.items():
+        for who, process in self._processes.items():
             try:
-                codes[name] = process.wait(STOP_SECONDS)
+                codes[who] = process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
-                codes[name] = process.wait()
+                codes[who] = process.wait()
         return codes
+
+
+def _elsewhere(installation: Installation) -> Installation:
+    """The same on other ports."""
+    return replace(installation, addresses=Addresses("127.0.0.1", {name: free_port() for name in SERVICES}))

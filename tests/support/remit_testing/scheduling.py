@@ -102,7 +102,9 @@ def follow(invoice: InvoiceState, policy: Policy, **given: Any) -> FollowUp:
 
 @dataclass(frozen=True)
 class Debt:
-    """One invoice and what becomes of it. `entered`: the day Remit learns of it, when that is later."""
+    """One invoice and what becomes of it. `entered`: the day Remit learns of it, when that is later; `back`: the day
+    the payment is taken back.
+    """
 
     number: str
     issue: date
@@ -112,6 +114,7 @@ class Debt:
     amount_minor: int = 10000
     currency: str = "EUR"
     entered: date | None = None
+    back: date | None = None
 
 
 @dataclass
@@ -205,6 +208,9 @@ def _inputs(debtor: Debtor, debts: Sequence[Debt], policy: Policy, zone: str) ->
         if debt.paid:
             wall = "08:00" if debt.paid == entered else "00:00"
             found.append((at(debt.paid, wall, zone), 1, _paying(invoice, debt.paid)))
+        if debt.back:
+            when = at(debt.back, "09:00", zone)
+            found.append((when, 1, _taking_back(invoice, when)))
     return found
 
 
@@ -225,6 +231,16 @@ def _paying(invoice: InvoiceState, on: date) -> Any:
         return replace(ledger, follow_ups=tuple(changed))
 
     return pay
+
+
+def _taking_back(invoice: InvoiceState, when: datetime) -> Any:
+    def take_back(ledger: Ledger) -> Ledger:
+        changed = [
+            replace(one.owed_again(when), invoice=invoice) if one.id == invoice.id else one for one in ledger.follow_ups
+        ]
+        return replace(ledger, follow_ups=tuple(changed))
+
+    return take_back
 
 
 def days_between(first: date, last: date) -> list[date]:

@@ -44,18 +44,18 @@ from remit_testing.fixtures import MakeDatabase
 SERVICE_KEY = "a-service-key-for-tests-only"
 
 SettingsT = TypeVar("SettingsT", bound=ServiceSettings)
-_templates: dict[tuple[int, Path], str] = {}
+_templates: dict[tuple[MakeDatabase, Path], str] = {}
 _copies = itertools.count(1)
 
 
 async def make_service_database(make_database: MakeDatabase, package: str | Path) -> str:
     """The URL of a fresh database at the head of a package's migrations (its name, or the folder itself)."""
     folder = package if isinstance(package, Path) else migrations_of(package)
-    template = _templates.get((id(make_database), folder))
+    template = _templates.get((make_database, folder))
     if template is None:
         template = await make_database()
         await upgrade(template, folder)
-        _templates[(id(make_database), folder)] = template
+        _templates[(make_database, folder)] = template
     return await copy_database(template)
 
 

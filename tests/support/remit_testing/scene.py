@@ -1,0 +1,98 @@
+"""The four services as processes under a load, to be disturbed; then all they did is reckoned up.
+
+async with scene(make_database, folder, events_url=…, replicas=2) as on:
+    async with on.busy():
+        …                                   # kill, stop and restart what you like
+    result = await on.reckoned(90)          # fails when anything was lost or doubled
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from remit_local.installation import Installation
+from remit_testing.at_once import AtOnce, now, rungs_settle_seconds
+from remit_testing.fixtures import MakeDatabase
+from remit_testing.installations import make_installation
+from remit_testing.reckoning import Reckoning, reckon
+from remit_testing.running import Running
+from remit_testing.smtp_peer import SmtpPeer
+from remit_testing.stores import Stores
+from remit_testing.traffic import Traffic
+
+# What a crash of notifier-svc may leave unknown: what is on its way, and as much whose answers are being stored.
+CONNECTIONS = 8
+UNKNOWN_PER_CRASH = 2 * CONNECTIONS
+
+
+@dataclass
+class Scene:
+    """`events`: how many were emitted in all, once `reckoned`."""
+
+    installation: Installation
+    running: Running
+    traffic: Traffic
+    peer: SmtpPeer
+    events: int = 0
+
+    @asynccontextmanager
+    async def busy(self, pause: float = 0.5) -> AsyncIterator[None]:
+        """Posts with hardly a pause until the block ends, and then sees to it that all was answered."""
+        ended = asyncio.Event()
+
+        async def keep_on(post: Callable[[], Awaitable[None]], seconds: float) -> None:
+            while not ended.is_set():
+                await post()
+                await asyncio.sleep(seconds)
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(keep_on(self.traffic.round, pause))
+            group.create_task(keep_on(lambda: self.traffic.approve(1), 2))
+            try:
+                yield
+            finally:
+                ended.set()
+
+    async def settled(self, seconds: float) -> None:
+        async with Stores(self.installation) as stores:
+            await stores.settled(seconds)
+
+    async def reckoned(self, seconds: float) -> Reckoning:
+        """Waits until nothing is on its way, then compares what was posted with what became of it."""
+        await self.running.ready()
+        async with Stores(self.installation) as stores:
+            await stores.settled(seconds)
+            result = await reckon(stores, self.traffic, self.peer)
+            self.events = len(await stores.told())
+        self.running.check()
+        assert result.faults == [], "\n".join(result.faults)
+        return result
+
+
+@asynccontextmanager
+async def scene(
+    make_database: MakeDatabase,
+    folder: Path,
+    *,
+    events_url: str | None = None,
+    replicas: int = 1,
+    rungs_after: float = 3_000,
+    extras: Mapping[str, Mapping[str, Any]] | None = None,
+) -> AsyncIterator[Scene]:
+    """`rungs_after`: seconds from now until rungs are looked at, most of an hour unless the test waits for it."""
+    with SmtpPeer(delay=0.05) as peer:
+        started = now()
+        installation = await make_installation(make_database, folder, events_url=events_url)
+        given = dict(extras or {})
+        settle = {"rungs_settle_seconds": rungs_settle_seconds(started, rungs_after)}
+        sending = peer.settings | {"smtp_connections": CONNECTIONS} | dict(given.pop("notifier-svc", {}))
+        installation = installation.with_extras({"notifier-svc": sending, "escalation-svc": settle} | given)
+        async with Running(installation, folder, replicas=replicas) as running:
+            at_once = AtOnce(started)
+            await at_once.rules(running.api)
+            yield Scene(installation, running, Traffic(running.api, at_once), peer)
