@@ -198,6 +198,11 @@ class TestOldDebt:
             ("day-after", "deferred", "review"),
         ]
 
+    def test_what_waits_for_review_has_not_come_to_its_end(self) -> None:
+        done = played(debt("R1", "2025-01-02", "2025-02-03", entered=date(2026, 3, 11), disputed=True))
+        assert [(o.step, o.rule) for _, o in done.decisions][-1] == ("day-after", "disputed")
+        assert done.exhausted == []
+
 
 def test_steps_are_suppressed_after_a_demand_and_resume_when_it_is_withdrawn() -> None:
     follow_up = follow(make_invoice(), BUSINESS, escalated="demand")

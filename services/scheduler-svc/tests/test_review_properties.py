@@ -16,6 +16,7 @@ from remit_events.state import Profile
 from remit_service.calendars import WEEKDAYS
 from scheduler_svc.days import days_of
 from scheduler_svc.ledger import Ledger
+from scheduler_svc.plan import old_debt
 from scheduler_svc.policy import Policy
 from scheduler_svc.preview import foresee
 from scheduler_svc.review import review
@@ -169,6 +170,26 @@ def test_after_an_outage_no_invoice_gets_two_reminders_at_once(
     per_day = Counter((item.invoice.number, touch.local_date) for _, touch in done.touches for item in touch.content)
     assert max(per_day.values(), default=0) <= 1
     assert all(len(outcomes) == 1 for outcomes in done.finals().values())
+
+
+@FEW
+@given(ledger=debts(), policy=policies(), place=places, days=st.integers(1, 90))
+def test_after_payments_taken_back_nothing_goes_twice_and_every_step_ends(
+    ledger: list[Debt], policy: Policy, place: tuple[str, str | None], days: int
+) -> None:
+    country, zone = place
+    bounced = [replace(debt, back=debt.paid + timedelta(days)) if debt.paid else debt for debt in ledger]
+    debtor = make_debtor(country=country, timezone=zone)
+    done = play(debtor, bounced, policy, until=UNTIL, zone=zone or "America/New_York")
+    gone = Counter((number, step) for (number, step), ends in done.finals().items() for end in ends if end[0] == "sent")
+    assert max(gone.values(), default=0) <= 1
+    per_day = Counter((item.invoice.number, touch.local_date) for _, touch in done.touches for item in touch.content)
+    assert max(per_day.values(), default=0) <= 1
+    for one in done.ledger.follow_ups:
+        finals = {step for step, progress in one.progress.items() if progress.is_final and not progress.reopens}
+        due, entry = one.invoice.due_date, old_debt(one, policy)
+        fell_due = {s.key for s in policy.steps if due and due + timedelta(s.offset) > one.invoice.issue_date}
+        assert finals >= fell_due or (entry and entry.under_review), (one.invoice.number, one.progress)
 
 
 @FEW

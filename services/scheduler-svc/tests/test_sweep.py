@@ -194,10 +194,14 @@ async def test_the_database_refuses_a_second_final_row(world: World) -> None:
         "seller_id": world.seller.id, "at": world.clock.now(), "on_date": date(2026, 1, 2), "customer_id": customer.id,
         "invoice_id": invoice.id, "invoice_number": "R1", "step": "courtesy", "outcome": "skipped", "rule": "catch-up",
         "inputs": {}, "policy_key": "business", "policy_version": 1, "final": True,
+        "reopens": False,
     }  # fmt: skip
+    taken_back = row | {"id": new_id(), "reopens": True}
+    async with world.service.db.transaction() as session:
+        await insert_rows(session, t.decision, [taken_back, row | {"id": new_id()}])
     with pytest.raises(asyncpg.UniqueViolationError, match="decision_one_final"):
         async with world.service.db.transaction() as session:
-            await insert_rows(session, t.decision, [{"id": new_id()} | row, {"id": new_id()} | row])
+            await insert_rows(session, t.decision, [row | {"id": new_id()}])
 
 
 async def test_an_idle_sweep_asks_the_database_once(world: World) -> None:

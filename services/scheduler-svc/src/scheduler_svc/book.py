@@ -151,14 +151,22 @@ class Book:
         record.change(progress=steps)
 
     def finish(
-        self, slot: Slot, outcome: FinalOutcome, rule: str, inputs: Mapping[str, Any], touch_id: UUID, at: datetime
+        self,
+        slot: Slot,
+        outcome: FinalOutcome,
+        rule: str,
+        inputs: Mapping[str, Any],
+        touch_id: UUID,
+        at: datetime,
+        *,
+        reopens: bool = False,
     ) -> None:
         """The one final outcome of a step; nothing when it has one."""
         standing = self.standing(slot)
         if standing and standing.is_final:
             return
-        self.put(slot, Progress(outcome=outcome))
-        self._log(slot, outcome, rule, inputs, touch_id, at)
+        self.put(slot, Progress(outcome=outcome, reopens=reopens))
+        self._log(slot, outcome, rule, inputs, touch_id, at, reopens=reopens)
 
     def wait(self, slot: Slot, rule: str, inputs: Mapping[str, Any], touch_id: UUID, not_before: datetime) -> None:
         """Refused at the moment of sending for now: decided again, but not at once."""
@@ -169,7 +177,15 @@ class Book:
         self._log(slot, "deferred", rule, inputs, touch_id, self.now)
 
     def _log(
-        self, slot: Slot, outcome: Any, rule: str, inputs: Mapping[str, Any], touch_id: UUID, at: datetime
+        self,
+        slot: Slot,
+        outcome: Any,
+        rule: str,
+        inputs: Mapping[str, Any],
+        touch_id: UUID,
+        at: datetime,
+        *,
+        reopens: bool = False,
     ) -> None:
         record = self.follow_ups[slot.invoice_id]
         customer = self.customers[record.customer_id]
@@ -184,6 +200,7 @@ class Book:
             inputs=inputs,
             demand_id=slot.demand_id,
             touch_id=touch_id,
+            reopens=reopens,
         )
         row_id = new_id()
         self.decisions.append(decision_values(whose, decision, row_id, at, today_of(state, at)))

@@ -8,7 +8,7 @@ from typing import Any
 from remit_events.notifications import DroppedItem, ReminderCancelled, ReminderFailed, ReminderSent, ReminderUnknown
 from remit_events.state import InvoiceState
 from scheduler_svc.book import Book, TouchRecord
-from scheduler_svc.ledger import TouchItem
+from scheduler_svc.ledger import NOTHING_OWED, TouchItem
 
 # Rules of the last check that end a step for good; by any other it is decided again.
 FINAL_RULES = frozenset(
@@ -78,13 +78,17 @@ def reminder_cancelled(book: Book, event: ReminderCancelled) -> None:
 
 
 def _dropped(book: Book, touch: TouchRecord, item: TouchItem, dropped: DroppedItem) -> None:
-    inputs = _seen(dropped.item.invoice)
+    seen = dropped.item.invoice
+    inputs = _seen(seen)
+    if not seen.is_open and book.follow_ups[seen.id].value.invoice.is_open:
+        _freed(book, touch, item, None, {})  # the payment it saw has been taken back since
+        return
     if dropped.rule not in FINAL_RULES:
         _freed(book, touch, item, dropped.rule, inputs)
         return
     final = "void" if dropped.rule == "unknown-invoice" else dropped.rule
     for slot in touch.slots(item):
-        book.finish(slot, "suppressed", final, inputs, touch.id, book.now)
+        book.finish(slot, "suppressed", final, inputs, touch.id, book.now, reopens=final in NOTHING_OWED)
 
 
 def _seen(invoice: InvoiceState) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 
 from scheduler_svc.days import Days
 from scheduler_svc.gate import Ruling, Standing, about_invoice
-from scheduler_svc.ledger import FollowUp, Progress
+from scheduler_svc.ledger import NOTHING_OWED, FollowUp, Progress
 from scheduler_svc.plan import TOO_LATE, Planned, old_debt, plan
 from scheduler_svc.policy import Policy, Step
 from scheduler_svc.work import Slot, Work
@@ -87,7 +87,8 @@ def standing(work: Work, follow_up: FollowUp, *, demand: bool = False) -> Standi
 
 def suppress(work: Work, follow_up: FollowUp, steps: Sequence[Planned], ruling: Ruling) -> None:
     for one in steps:
-        work.finish(Slot(follow_up.id, one.step.key), "suppressed", ruling.rule, {**one.inputs, **ruling.inputs})
+        slot, inputs = Slot(follow_up.id, one.step.key), {**one.inputs, **ruling.inputs}
+        work.finish(slot, "suppressed", ruling.rule, inputs, reopens=ruling.rule in NOTHING_OWED)
 
 
 def defer(work: Work, follow_up: FollowUp, steps: Sequence[Planned], ruling: Ruling) -> None:
@@ -141,7 +142,7 @@ def _close(work: Work, follow_up: FollowUp) -> None:
         if one.falls_on >= closed_on and progress is None:
             continue
         if follow_up.disputed_before:
-            work.finish(Slot(follow_up.id, one.step.key), "suppressed", "disputed", one.inputs)
+            work.finish(Slot(follow_up.id, one.step.key), "suppressed", "disputed", one.inputs, reopens=True)
         elif one.skip:
             work.finish(Slot(follow_up.id, one.step.key), "skipped", one.skip, one.inputs)
         else:

@@ -9,7 +9,7 @@ from remit_events.state import Channel
 from scheduler_svc.channels import Reach, fallback
 from scheduler_svc.due import standing
 from scheduler_svc.gate import about_invoice, about_moment
-from scheduler_svc.ledger import FailedTouch, Progress, TouchItem
+from scheduler_svc.ledger import NOTHING_OWED, FailedTouch, Progress, TouchItem
 from scheduler_svc.messages import DEMAND_CHANNELS, add_touch, demand_touch, item, moment, stage_on
 from scheduler_svc.policy import Step
 from scheduler_svc.work import Slot, Touch, Work
@@ -74,7 +74,7 @@ def _still(work: Work, failed: FailedTouch, one: TouchItem) -> bool:
         return True
     if ruling.outcome == "suppressed":
         for slot in _slots(failed, [one]):
-            work.finish(slot, "suppressed", ruling.rule, ruling.inputs)
+            work.finish(slot, "suppressed", ruling.rule, ruling.inputs, reopens=ruling.rule in NOTHING_OWED)
     else:
         _forget(work, failed, one)
     return False

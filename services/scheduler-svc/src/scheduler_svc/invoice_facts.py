@@ -86,13 +86,12 @@ def _open(book: Book, seller_id: UUID, state: InvoiceState, told_at: datetime) -
 
 def _fold(book: Book, record: FollowUpRecord, state: InvoiceState, told_at: datetime) -> None:
     before = record.value.invoice
-    changes: dict[str, object] = {"invoice": state}
     if before.is_open and not state.is_open:
         customer = book.customers[record.customer_id].known()
-        changes |= {"closed_on": today_of(customer, told_at), "disputed_before": before.fully_disputed}
+        record.change(closed_on=today_of(customer, told_at), disputed_before=before.fully_disputed)
     elif state.is_open and not before.is_open:
-        changes |= {"closed": False, "closed_on": None, "disputed_before": False}
-    record.change(**changes)
+        record.value = record.value.owed_again(book.now)
+    record.change(invoice=state)
     book.due(record.customer_id)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Literal
 from uuid import UUID
@@ -13,6 +13,8 @@ from remit_events.state import Channel, Hold, InvoiceState, Profile
 FinalOutcome = Literal["sent", "merged", "suppressed", "skipped"]
 Outcome = Literal["sent", "merged", "suppressed", "skipped", "deferred"]
 Escalated = Literal["demand", "stopped"]
+
+NOTHING_OWED = frozenset({"paid", "void"})  # rules by which a step ends only for as long as that is so
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,8 @@ class Progress:
     """Where a step stands that has been looked at: final (`outcome`), in flight (`touch_id`) or waiting (`rule`).
 
     A waiting step is decided again at `until`; None: when what holds it changes. `not_before` keeps a step that
-    was refused at the moment of sending from being tried again at once.
+    was refused at the moment of sending from being tried again at once. What `reopens` ended only because nothing
+    was owed any more: owed again, it is decided anew.
     """
 
     outcome: FinalOutcome | None = None
@@ -36,6 +39,7 @@ class Progress:
     rule: str | None = None
     until: datetime | None = None
     not_before: datetime | None = None
+    reopens: bool = False
 
     @property
     def is_final(self) -> bool:
@@ -104,6 +108,20 @@ class FollowUp:
         After a migration it is kept in mind, for the new policy may not have it: then that is its outcome.
         """
         return Progress(not_before=now) if self.migrated_on else None
+
+    def owed_again(self, now: datetime) -> FollowUp:
+        """The payment was taken back: what it had ended is decided again, under the catch-up rule; the rest stands."""
+        back = [step for step, progress in self.progress.items() if progress.reopens]
+        kept = {step: progress for step, progress in self.progress.items() if step not in back}
+        anew = self.anew(now)
+        return replace(
+            self,
+            progress=kept | {step: anew for step in back if anew},
+            closed=False,
+            closed_on=None,
+            disputed_before=False,
+            exhausted=self.exhausted and not back,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,7 @@ def progress(value: Mapping[str, Any]) -> Progress:
         rule=value.get("rule"),
         until=_moment(value.get("until")),
         not_before=_moment(value.get("not_before")),
+        reopens=value.get("reopens", False),
     )
 
 
@@ -120,6 +121,7 @@ def progress_values(one: Progress) -> dict[str, Any]:
         "rule": one.rule,
         "until": one.until,
         "not_before": one.not_before,
+        "reopens": one.reopens or None,
     }
     return {name: value for name, value in found.items() if value is not None}
 

@@ -117,6 +117,7 @@ def decision_values(debtor: Debtor, one: Decision, row_id: UUID, at: datetime, o
         "touch_id": one.touch_id,
         "demand_id": one.demand_id,
         "final": one.outcome != "deferred",
+        "reopens": one.reopens,
     }
 
 

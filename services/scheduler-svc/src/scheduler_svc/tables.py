@@ -149,6 +149,7 @@ contact = Table(
 )
 
 # Why something went, or did not: append-only. A step and a demand have one final row each; the database sees to it.
+# Before it may stand others that said no more than that nothing was owed (`reopens`): the payment was taken back.
 decision = Table(
     "decision",
     metadata,
@@ -169,13 +170,14 @@ decision = Table(
     Column("touch_id", Uuid),
     Column("demand_id", Uuid),
     Column("final", Boolean, nullable=False),
+    Column("reopens", Boolean, nullable=False, server_default=text("false")),
     CheckConstraint("final = (outcome <> 'deferred')", name="decision_final_check"),
     Index(
         "decision_one_final",
         "invoice_id",
         "step",
         unique=True,
-        postgresql_where=text("final AND demand_id IS NULL"),
+        postgresql_where=text("final AND demand_id IS NULL AND NOT reopens"),
     ),
     Index(
         "decision_one_final_demand", "demand_id", unique=True, postgresql_where=text("final AND demand_id IS NOT NULL")

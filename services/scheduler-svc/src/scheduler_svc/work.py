@@ -39,7 +39,7 @@ class Slot(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One row of the decision log."""
+    """One row of the decision log; of one that `reopens` another final one may follow."""
 
     invoice: InvoiceState
     policy: PolicyRef
@@ -50,6 +50,7 @@ class Decision:
     until: datetime | None = None
     demand_id: UUID | None = None
     touch_id: UUID | None = None
+    reopens: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +122,15 @@ class Work:
             steps[slot.step] = progress
         self.change(slot.invoice_id, progress=steps)
 
-    def finish(self, slot: Slot, outcome: FinalOutcome, rule: str, inputs: Mapping[str, Any]) -> None:
+    def finish(
+        self, slot: Slot, outcome: FinalOutcome, rule: str, inputs: Mapping[str, Any], *, reopens: bool = False
+    ) -> None:
         """The one final outcome; nothing when there is one."""
         standing = self.standing(slot)
         if standing and standing.is_final:
             return
-        self.put(slot, Progress(outcome=outcome))
-        self._log(slot, outcome, rule, inputs)
+        self.put(slot, Progress(outcome=outcome, reopens=reopens))
+        self._log(slot, outcome, rule, inputs, reopens=reopens)
 
     def defer(self, slot: Slot, ruling: Ruling, touch_id: UUID | None = None) -> None:
         """Not yet (with `touch_id`: still in flight). Written down when rule or end is another than before."""
@@ -144,9 +147,15 @@ class Work:
             self.released.append(touch_id)
 
     def _log(
-        self, slot: Slot, outcome: Outcome, rule: str, inputs: Mapping[str, Any], until: datetime | None = None
+        self,
+        slot: Slot,
+        outcome: Outcome,
+        rule: str,
+        inputs: Mapping[str, Any],
+        until: datetime | None = None,
+        *,
+        reopens: bool = False,
     ) -> None:
         one = self.follow_ups[slot.invoice_id]
-        self.decisions.append(
-            Decision(one.invoice, one.policy, slot.step, outcome, rule, inputs, until, slot.demand_id)
-        )
+        fixed = (one.invoice, one.policy, slot.step, outcome, rule, inputs, until, slot.demand_id)
+        self.decisions.append(Decision(*fixed, reopens=reopens))
