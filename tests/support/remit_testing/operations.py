@@ -129,7 +129,9 @@ def sample(document: Mapping[str, Any], schema: dict[str, Any], name: str = "") 
     match whole.get("type"):
         case "object":
             required = whole.get("required", [])
-            return {key: sample(document, part, key) for key, part in whole.get("properties", {}).items() if key in required}
+            return {
+                key: sample(document, part, key) for key, part in whole.get("properties", {}).items() if key in required
+            }
         case "array":
             return [sample(document, whole["items"])]
         case "integer" | "number":
@@ -139,7 +141,9 @@ def sample(document: Mapping[str, Any], schema: dict[str, Any], name: str = "") 
     return {"date": "2026-03-02", "date-time": "2026-03-02T08:00:00Z"}.get(whole.get("format", ""), name or "words")
 
 
-def places(document: Mapping[str, Any], schema: dict[str, Any], at: Place = ()) -> Iterator[tuple[Place, dict[str, Any]]]:
+def places(
+    document: Mapping[str, Any], schema: dict[str, Any], at: Place = ()
+) -> Iterator[tuple[Place, dict[str, Any]]]:
     """Where text may stand in a body: the way there, and what the document says of it."""
     whole = resolved(document, schema)
     if len(at) > DEEPEST:
@@ -215,6 +219,7 @@ def _alive(value: Any, party: Party) -> Any:
         "invoice_number": f"{party.word}-open",
         "seller_name": f"{party.word} Works",
         "by": "Mara Lind",
+        "line": 1000 + next(_numbers),
         **{name: f"{name}-{next(_numbers)}" for name in ("external_id", "number", "reference")},
     }
     made |= {name: one for name, one in known.items() if name in made and made[name] is not None}

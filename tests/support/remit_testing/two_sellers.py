@@ -162,7 +162,7 @@ class _Filled:
     async def customer(self) -> None:
         word, party = self.party.word.lower(), self.party
         described = {
-            "external_id": f"{word}-c",
+            "external_id": f"{word}-open",  # as one of their invoices: ids of callers are unique per kind
             "name": f"{party.word} Customer",
             "profile": "business",
             "country": "DE",
