@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from runpy import run_path
 from uuid import uuid4
@@ -105,7 +104,7 @@ async def test_the_broker_refuses_single_records_of_a_batch(bus: KafkaBus) -> No
     await limit_records(bus, 20_000)
     stuck, other = uuid4(), uuid4()
     events = [event(stuck, 1), event(stuck, 2, padding=30_000), event(stuck, 3), event(other, 1), event(other, 2)]
-    records = [replace(record(e.customer_id, 0), value=e.model_dump_json().encode()) for e in events]
+    records = [record(e.customer_id, 0)._replace(value=e.model_dump_json().encode()) for e in events]
     answers = await bus.publish(records)
     assert answers == [None, "refused by the broker: MessageSizeTooLargeError", BEHIND, None, None]
     assert await bus.publish([record(other, 3)]) == [None]

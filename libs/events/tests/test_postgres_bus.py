@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -184,7 +183,7 @@ async def test_large_batches_are_cut(bus: PostgresBus, monkeypatch: pytest.Monke
 async def test_large_records_come_in_smaller_polls(bus: PostgresBus, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("remit_events.postgres_group.FETCH_BYTES", 100_000)
     customer = uuid4()
-    await bus.publish([replace(record(customer, n), value=b"x" * 40_000) for n in range(8)])
+    await bus.publish([record(customer, n)._replace(value=b"x" * 40_000) for n in range(8)])
     member = bus.subscription("g", [TOPIC])
     assert [[d.offset for d in await member.poll()] for _ in range(4)] == [[0, 1, 2], [3, 4, 5], [6, 7], []]
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from remit_events.catalogue import TOPICS, Topic
 from remit_events.envelope import Event, Message
@@ -26,8 +26,7 @@ class FencedError(BusError):
     """The partitions of a commit belong to another member by now; they will be delivered there again."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """What is published: order is kept per key within a topic."""
 
     topic: str
@@ -41,7 +40,10 @@ class Record:
 
     def size(self) -> int:
         """Bytes of the record, rounded up for framing."""
-        return len(self.key) + len(self.value) + sum(len(name) + len(value) + 8 for name, value in self.headers) + 64
+        size = len(self.key) + len(self.value) + 64
+        for name, value in self.headers:
+            size += len(name) + len(value) + 8
+        return size
 
 
 def screen(records: Sequence[Record], refuse: Callable[[Record], str | None]) -> list[str | None]:
@@ -56,13 +58,17 @@ def screen(records: Sequence[Record], refuse: Callable[[Record], str | None]) ->
     return refusals
 
 
+def partition_of(key: str, partitions: int) -> int:
+    """The same on either transport, and as librdkafka's `consistent` partitioner says: CRC-32 of the key."""
+    return zlib.crc32(key.encode()) % partitions
+
+
 def partitions_differ(topic: str, there: int, wanted: int) -> str:
     """What ensure_topics() says on either transport."""
     return f"topic {topic} has {there} partitions, not {wanted}; a change would break the order per key"
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(NamedTuple):
     """A record as it came off the bus. `message` is None when its headers cannot be read; `failure` says why."""
 
     topic: str
@@ -84,8 +90,7 @@ class Delivered:
         return cls(topic, partition, offset, key, value, headers, message, failure)
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """An event as a handler gets it: readable, and new to this consumer."""
 
     message: Message

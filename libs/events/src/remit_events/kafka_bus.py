@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import (
@@ -14,10 +13,18 @@ from aiokafka.errors import (
     MessageSizeTooLargeError,
     RecordListTooLargeError,
 )
-from aiokafka.partitioner import murmur2
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from remit_events.bus import BEHIND, MAX_RECORD_BYTES, BusError, Position, Record, partitions_differ, screen
+from remit_events.bus import (
+    BEHIND,
+    MAX_RECORD_BYTES,
+    BusError,
+    Position,
+    Record,
+    partition_of,
+    partitions_differ,
+    screen,
+)
 from remit_events.catalogue import TOPICS, Topic
 from remit_events.kafka_client import bus_errors, put_down, settings_of, start
 from remit_events.kafka_cluster import KafkaCluster
@@ -48,11 +55,11 @@ class KafkaBus:
 
     async def publish(self, records: Sequence[Record]) -> list[str | None]:
         refusals = screen(records, _refusal)
+        counts = {topic: await self.partitions(topic) for topic in {record.topic for record in records}}
         places: dict[TopicPartition, Batch] = defaultdict(list)
         for n, record in enumerate(records):
             if refusals[n] is None:
-                partitions = await self.partitions(record.topic)
-                partition = _hash(record.key) % partitions
+                partition = partition_of(record.key, counts[record.topic])
                 places[TopicPartition(self.prefix + record.topic, partition)].append(n)
         try:
             async with asyncio.timeout(SEND_SECONDS):
@@ -209,9 +216,3 @@ def _refusal(record: Record) -> str | None:
     if record.size() > MAX_RECORD_BYTES:
         return f"record of {record.size()} bytes is larger than {MAX_RECORD_BYTES}"
     return None
-
-
-@lru_cache(65_536)
-def _hash(key: str) -> int:
-    """As every other Kafka client partitions by key."""
-    return int(murmur2(key.encode())) & 0x7FFF_FFFF

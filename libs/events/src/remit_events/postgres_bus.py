@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import asyncpg
 
 from remit_events import postgres_log as sql
-from remit_events.bus import MAX_RECORD_BYTES, BusError, Position, Record, partitions_differ, screen
+from remit_events.bus import MAX_RECORD_BYTES, BusError, Position, Record, partition_of, partitions_differ, screen
 from remit_events.catalogue import TOPICS, Topic
 from remit_events.postgres_group import PostgresSubscription
 
@@ -150,10 +149,6 @@ class PostgresBus:
 
 async def _as_it_is(_connection: asyncpg.Connection) -> None:
     """Statements here leave nothing behind in a session: resetting it would be a round trip for nothing."""
-
-
-def partition_of(key: str, partitions: int) -> int:
-    return zlib.crc32(key.encode()) % partitions
 
 
 def refusal(record: Record) -> str | None:

@@ -1,0 +1,72 @@
+"""What the figures were measured on, and what each group of processes took of it (Linux: /proc)."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+TICK = os.sysconf("SC_CLK_TCK")
+PROC = Path("/proc")
+
+
+def facts() -> dict[str, str]:
+    """`calibration`: seconds this Python needs for ten million additions, to compare two runs by."""
+    model = next((line.split(":", 1)[1].strip() for line in _lines("cpuinfo") if line.startswith("model name")), "?")
+    memory = next((line.split()[1] for line in _lines("meminfo") if line.startswith("MemTotal")), "0")
+    return {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "cpu": f"{os.cpu_count()} × {model}",
+        "memory": f"{int(memory) / 1e6:.0f} GB",
+        "system": f"{platform.system()} {platform.release()}",
+        "python": platform.python_version(),
+        "calibration": f"{_calibrate():.2f} s",
+    }
+
+
+def _lines(name: str) -> list[str]:
+    path = PROC / name
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def _calibrate() -> float:
+    began, total = time.perf_counter(), 0
+    while total < 10_000_000:
+        total += 1
+    return time.perf_counter() - began
+
+
+class Processes:
+    """CPU seconds of groups of processes: `groups` gives the roots of each; their descendants count with them."""
+
+    def __init__(self, groups: Mapping[str, Callable[[], int | None]]) -> None:
+        self._groups = groups
+
+    def cpu(self) -> dict[str, float]:
+        """A process that is a root of its own does not count with its parent; what has ended counts no more."""
+        seconds, parents = _table()
+        roots = {pid: name for name, root in self._groups.items() if (pid := root()) is not None}
+        found = dict.fromkeys(self._groups, 0.0)
+        for pid, taken in seconds.items():
+            above: int | None = pid
+            while above is not None and above not in roots:
+                above = parents.get(above)
+            if above is not None:
+                found[roots[above]] += taken
+        return found
+
+
+def _table() -> tuple[dict[int, float], dict[int, int]]:
+    seconds, parents = {}, {}
+    for folder in PROC.glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        pid = int(folder.name)
+        parents[pid] = int(fields[1])
+        seconds[pid] = (int(fields[11]) + int(fields[12])) / TICK
+    return seconds, parents
