@@ -213,6 +213,16 @@ def test_why_plan_pay_and_hold(remit: Remit, tmp_path: Path) -> None:
         refused = remit("pay", "D1", written, "--ref", "bank-2")
         assert (refused.exit_code, reason in refused.stderr) == (2, True)
     assert "99.00 EUR is still owed" in remit("pay", "D1", "1,00", "--ref", "bank-2", "--decimal-comma").stdout
+    assert remit("pay", "D1", "99.00", "--ref", "bank-3").exit_code == 0
+    refused = remit("pay", "D1", "200.00", "--ref", "bank-4")
+    assert (refused.exit_code, "Name the customer instead of the invoice" in refused.stderr) == (2, True)
+    refused = remit("pay", "C9", "200.00", "--ref", "bank-4")
+    assert (refused.exit_code, "--currency EUR" in refused.stderr) == (2, True)
+    paid = remit("pay", "C9", "200.00", "--ref", "bank-4", "--currency", "eur")
+    assert "119.00 EUR put to D2; 0.00 EUR is still owed on it." in paid.stdout
+    assert "81.00 EUR stays as credit on account." in paid.stdout
+    refused = remit("pay", "C9", "1", "--ref", "bank-5", "--currency", "zzz")
+    assert (refused.exit_code, "ZZZ: this is no ISO 4217 code" in refused.stderr) == (2, True)
     assert remit("why", "nobody").exit_code == 2
 
 

@@ -97,13 +97,65 @@ async def test_the_same_reference_gives_the_first_answer_for_ever(world: Any) ->
     await world.events()
     await world.post(f"/v1/payments/{first['id']}/reverse", {"reason": "bounced"}, 200)
     await world.events()
-    answer = await world.client.post("/v1/payments", json=body | {"amount_minor": 9_000})
+    answer = await world.client.post("/v1/payments", json=body)
     assert (answer.status_code, answer.json()) == (201, first)
     assert answer.headers["idempotency-replayed"] == "true"
     assert await world.events() == []
     assert (await world.get(f"/v1/payments/{first['id']}"))["status"] == "reversed"
     other = await world.post("/v1/payments", body | {"provider": "paypal"})
     assert other["id"] != first["id"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"amount_minor": 9_000},
+        {"currency": "USD"},
+        {"invoice_id": "second"},
+        {"invoice_id": None, "invoice_number": "no such", "customer_id": "their own"},
+        {"invoice_id": None, "customer_id": "another"},
+        {"invoice_id": None, "allocations": [("second", 4_000)]},
+        {"invoice_id": None, "allocations": [("first", 3_000)]},
+    ],
+)
+async def test_another_payment_under_a_used_reference_is_refused(world: Any, other: dict[str, Any]) -> None:
+    customer = await world.customer()
+    first, second = await world.invoice(customer), await world.invoice(customer)
+    ids = {"first": first["id"], "second": second["id"], "their own": customer["id"]}
+    ids["another"] = (await world.customer())["id"]
+    body = {"invoice_id": first["id"], "amount_minor": 4_000, "currency": "EUR", "reference": f"bank-{uuid4()}"}
+    paid = await world.post("/v1/payments", body)
+    await world.events()
+    given = {name: ids.get(value, value) if isinstance(value, str) else value for name, value in other.items()}
+    if "allocations" in other:
+        given["allocations"] = [{"invoice_id": ids[one], "amount_minor": sum_} for one, sum_ in other["allocations"]]
+    problem = await world.post("/v1/payments", body | given, 409)
+    assert problem["type"] == "urn:remit:problem:duplicate-payment"
+    assert "was used before, for 40.00 EUR received on 2026-03-02: nothing was recorded now" in problem["detail"]
+    results = await world.post("/v1/payments/batch", {"payments": [body | given, body]}, 200)
+    assert [one["status"] for one in results["results"]] == [409, 201]
+    assert results["results"][1]["id"] == paid["id"]
+    assert await world.events() == []
+
+
+@pytest.mark.parametrize("same", [{"invoice_number": "its own"}, {"customer_id": "theirs"}, {"allocations": "all"}])
+async def test_the_same_payment_may_be_told_in_other_words(world: Any, same: dict[str, Any]) -> None:
+    invoice = await world.invoice()
+    body = {"invoice_id": invoice["id"], "amount_minor": 4_000, "currency": "EUR", "reference": f"bank-{uuid4()}"}
+    paid = await world.post("/v1/payments", body)
+    words = {"its own": invoice["number"], "theirs": invoice["customer_id"]}
+    words["all"] = [{"invoice_id": invoice["id"], "amount_minor": 4_000}]
+    del body["invoice_id"]
+    again = await world.post("/v1/payments", body | {name: words[word] for name, word in same.items()})
+    assert again["id"] == paid["id"]
+
+
+async def test_settled_again_it_is_the_same(world: Any) -> None:
+    invoice = await world.invoice()
+    body = {"invoice_id": invoice["id"], "settle": True, "reference": f"s-{uuid4()}"}
+    assert await world.post("/v1/payments", body) == await world.post("/v1/payments", body)
+    other = await world.invoice()
+    assert (await world.post("/v1/payments", body | {"invoice_id": other["id"]}, 409))["status"] == 409
 
 
 async def test_external_id_of_another_reference(world: Any) -> None:

@@ -2,7 +2,7 @@
 
 Only paid_date, open_amount and disputed are taken over, and only where they say something else than the last import
 of the invoice said; any other difference is a conflict, reported and left alone. So what people recorded by hand
-stands. A blank says nothing; only money or a dispute that an import recorded and the file no longer shows is a conflict.
+stands. A blank says nothing; only money or a dispute an import recorded and the file no longer shows is a conflict.
 """
 
 from __future__ import annotations

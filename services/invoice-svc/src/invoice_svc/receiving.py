@@ -17,6 +17,7 @@ from invoice_svc.customers import Owner
 from invoice_svc.inputs import PaymentIn
 from invoice_svc.invoices import Invoice
 from invoice_svc.payments import Payment
+from invoice_svc.repeated import need_same
 from invoice_svc.tables import payment as payment_table
 from remit_events.envelope import Event
 from remit_events.outbox import emit
@@ -72,7 +73,7 @@ async def record(
 ) -> list[Recorded | Problem]:
     """Records what can be recorded, in order; gives per payment its record or why not. Nothing of a refused one stays.
 
-    The same provider and reference gives the first one's answer, for ever.
+    The same payment again, by provider and reference, gives the first one's answer, for ever.
     """
     ledger = Ledger(seller_id, now)
     await _resolve(session, ledger, given)
@@ -150,9 +151,10 @@ async def _load_invoices(
 
 def _outcome(ledger: Ledger, one: PaymentIn, customer_id: UUID | None) -> Recorded | Problem:
     earlier = ledger.known.get((one.provider, one.reference))
-    if earlier is not None:
-        return Recorded(earlier, again=True)
     try:
+        if earlier is not None:
+            need_same(earlier, one, customer_id, _invoice_id(ledger, one))
+            return Recorded(earlier, again=True)
         return Recorded(_book(ledger, one, customer_id), again=False)
     except Problem as problem:
         return problem

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -13,7 +13,6 @@ from remit_local.commands.importing import CommaOption
 from remit_local.console import say
 from remit_local.errors import RefusedError
 
-Invoice = Annotated[str, typer.Argument(metavar="INVOICE", help="Its number or id.")]
 Subject = Annotated[str, typer.Argument(metavar="INVOICE|CUSTOMER", help="An invoice's number, or a customer's id.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept.")]
 Until = Annotated[
@@ -24,45 +23,49 @@ Until = Annotated[
 @app.command()
 def pay(
     ctx: typer.Context,
-    invoice: Invoice,
+    subject: Subject,
     amount: Annotated[str, typer.Argument(metavar="AMOUNT", help="In the invoice's currency, as 120.00.")],
     ref: Annotated[str, typer.Option("--ref", help="The payment's reference; the same one counts once, for ever.")],
     on: Annotated[
         datetime | None,
         typer.Option("--on", formats=["%Y-%m-%d"], metavar="DATE", help="Day of payment (default: today there)."),
     ] = None,
+    currency: Annotated[
+        str | None, typer.Option("--currency", metavar="EUR", help="Of the amount; a customer's payment needs it.")
+    ] = None,
     decimal_comma: CommaOption = False,
 ) -> None:
-    """Record a payment of an invoice; the chasing of what it pays stops at once."""
-    from remit_local.cells import CellError, parse_amount
+    """Record a payment; the chasing of what it pays stops at once.
 
+    A customer's goes to the invoices REF names, then to what has been due longest; what is left is credit on account.
+    """
     with Remit.of(given(ctx).folder) as remit:
-        found = remit.need_invoice(invoice)
-        currency = found["currency"]
-        try:
-            minor = parse_amount(amount, currency, decimal_comma=decimal_comma)
-        except CellError as error:
-            raise RefusedError(f"AMOUNT {amount!r} {error}") from None
-        body = {"invoice_id": found["id"], "amount_minor": minor, "currency": currency, "reference": ref}
+        kind, found = subject_of(remit, subject)
+        of = (currency or found.get("currency") or "").upper()
+        if not of:
+            raise RefusedError(f"{subject} is a customer: say the currency of the amount with --currency EUR")
+        minor = _minor(amount, of, decimal_comma)
+        body = {f"{kind}_id": found["id"], "amount_minor": minor, "currency": of, "reference": ref}
         if on:
             body["received_on"] = on.date().isoformat()
         payment = remit.post("invoice-svc", "/v1/payments", body)
-    if not _is_this(payment, found["id"], minor, currency):
-        raise RefusedError(
-            f"--ref {ref!r} was used before, for {money(payment['amount_minor'], payment['currency'])} received on "
-            f"{payment['received_on']}: nothing was recorded now. Give this payment a reference of its own"
-        )
     for part in payment["allocations"]:
-        left = money(part["balance_minor"], currency)
-        say(f"{money(part['amount_minor'], currency)} put to {part['invoice_number']}; {left} is still owed on it.")
+        left = money(part["balance_minor"], of)
+        say(f"{money(part['amount_minor'], of)} put to {part['invoice_number']}; {left} is still owed on it.")
     if payment["credit_minor"]:
-        say(f"{money(payment['credit_minor'], currency)} stays as credit on account.")
+        say(f"{money(payment['credit_minor'], of)} stays as credit on account.")
 
 
-def _is_this(payment: dict[str, Any], invoice_id: str, amount_minor: int, currency: str) -> bool:
-    """Whether the answer is about this payment: a reference that was used before answers with the first one."""
-    paid = {part["invoice_id"] for part in payment["allocations"]}
-    return invoice_id in paid and (payment["amount_minor"], payment["currency"]) == (amount_minor, currency)
+def _minor(amount: str, currency: str, decimal_comma: bool) -> int:
+    from remit_local.cells import CellError, parse_amount
+    from remit_service.money import currencies
+
+    if currency not in currencies():
+        raise RefusedError(f"--currency {currency}: this is no ISO 4217 code, as EUR or USD")
+    try:
+        return parse_amount(amount, currency, decimal_comma=decimal_comma)
+    except CellError as error:
+        raise RefusedError(f"AMOUNT {amount!r} {error}") from None
 
 
 @app.command()
@@ -105,13 +108,21 @@ def automation(
     say(f"Automation is {'on' if state['on'] else 'off: nothing leaves'}{because}.")
 
 
-def subject_path(remit: Remit, subject: str) -> tuple[str, str]:
-    """What is meant, in words, and its path: an invoice first, then a customer. Raises RefusedError."""
+def subject_of(remit: Remit, subject: str) -> tuple[Literal["invoice", "customer"], dict[str, Any]]:
+    """What is meant: an invoice first, then a customer. Raises RefusedError."""
     if invoice := remit.invoice(subject):
-        return f"Invoice {invoice['number']}", f"/v1/invoices/{invoice['id']}"
+        return "invoice", invoice
     if customer := remit.customer(subject):
-        return f"Customer {customer['external_id']}", f"/v1/customers/{customer['id']}"
+        return "customer", customer
     raise RefusedError(f"there is no invoice or customer {subject}: give a number, an external id or an id")
+
+
+def subject_path(remit: Remit, subject: str) -> tuple[str, str]:
+    """What is meant, in words, and its path. Raises RefusedError."""
+    kind, found = subject_of(remit, subject)
+    if kind == "invoice":
+        return f"Invoice {found['number']}", f"/v1/invoices/{found['id']}"
+    return f"Customer {found['external_id']}", f"/v1/customers/{found['id']}"
 
 
 def money(minor: int, currency: str) -> str:

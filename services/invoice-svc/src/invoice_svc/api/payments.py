@@ -62,7 +62,8 @@ async def listing(
 async def create(
     body: PaymentIn, session: SessionDep, caller: PaymentWriter, now: Now, response: Response
 ) -> PaymentOut:
-    """The same provider and reference again gives the first answer, for ever, with `Idempotency-Replayed: true`."""
+    """The same payment again, by provider and reference, gives the first answer, for ever, with
+    `Idempotency-Replayed: true`; another one under that reference is refused."""
     [outcome] = await receiving.record(session, caller.seller_id, [body], now)
     if isinstance(outcome, Problem):
         raise outcome
