@@ -7,6 +7,7 @@ import csv
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -50,6 +51,8 @@ STAND_INS = {
     "remit parked retry SERVICE KEY": Typed("remit parked retry notifier-svc none", 2, "none"),
     'remit parked drop SERVICE EVENT --reason "…"': Typed('remit parked drop notifier-svc none --reason "gone"', 2),
     "remit replay": Typed("remit replay invoice-svc --since {yesterday} --dry-run", says="would be published again"),
+    "remit policy save FILE.yaml --for business": Typed("remit policy save patient.yaml --for business"),
+    "remit ladder save FILE.yaml --for business": Typed("remit ladder save ladder.yaml --for business"),
     "remit key create --scope …": Typed("remit key create --scope invoices:read", says="rk_"),
     "remit run": Typed("remit run --help"),
     "remit live on": Typed("echo 'Acme Ltd' | remit live on", says="DELIVERY_MODE is mailbox"),
@@ -57,6 +60,7 @@ STAND_INS = {
     ".venv/bin/remit --data other run --port 9001": Typed(".venv/bin/remit --data other run --help"),
     "remit run --processes": Typed("remit run --help", says="--processes"),
 }
+SHIPPED_LADDER = ROOT / "services/escalation-svc/src/escalation_svc/ladders/default.yaml"
 SHIPPED_KEY = "rk_only-for-development-change-me"
 
 
@@ -69,6 +73,7 @@ class Desk:
         self._assigned: list[str] = []
         (terminal.folder / ".venv").symlink_to(Path(sys.executable).parents[1])
         (terminal.folder / "patient.yaml").write_text(example_policy(), encoding="utf-8")
+        shutil.copy(SHIPPED_LADDER, terminal.folder / "ladder.yaml")
 
     async def type(self, one: Printed) -> str:
         """Types a line; gives what was printed, after checking how it ended."""

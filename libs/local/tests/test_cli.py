@@ -20,8 +20,8 @@ steps:
 window: {from: "09:00", to: "17:00"}
 """
 COMMANDS = (
-    "run import simulate plan why pay hold release approvals approve reject automation seller key live dlq parked "
-    "replay topics migrate version"
+    "run import simulate plan why pay hold release approvals approve reject automation seller key policy ladder live "
+    "dlq parked replay topics migrate version"
 )
 
 

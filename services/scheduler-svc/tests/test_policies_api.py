@@ -77,8 +77,21 @@ async def test_for_every_customer(world: World) -> None:
     await world.issue(await world.customer("C4", policy_key="nonsense"), "R4")
     rows = await world.rows("SELECT number, policy_key FROM follow_up ORDER BY number")
     assert [row.policy_key for row in rows] == ["gentle", "intensive", "business", "gentle"]
-    answer = await world.client.put("/v1/policies/business/assignment", json={"profiles": ["government"]})
-    assert answer.json()["assigned_to"] == ["business", "government"]
+
+
+async def test_named_profiles_are_taken_from_everyones_policy(world: World) -> None:
+    world.at("2026-01-02 08:00")
+    await world.save_policy(POLICY, assign_all=True)
+    answer = await world.client.put("/v1/policies/intensive/assignment", json={"profiles": ["government"]})
+    assert answer.json()["assigned_to"] == ["government"]
+    assert (await world.get("/v1/policies/gentle/versions/1"))["assigned_to"] == ["business", "individual"]
+    for profile in ("business", "government", "individual"):
+        await world.issue(await world.customer(f"C-{profile}", profile=profile), f"R-{profile}")
+    rows = await world.rows("SELECT number, policy_key FROM follow_up ORDER BY number")
+    assert [row.policy_key for row in rows] == ["gentle", "intensive", "gentle"]
+    await world.save_policy(POLICY, assign_all=True)
+    answer = await world.client.put("/v1/policies/gentle/assignment", json={"profiles": ["business"]})
+    assert answer.json()["assigned_to"] == ["business", "individual"], "as before it was everyone's"
 
 
 @pytest.mark.parametrize(

@@ -38,9 +38,18 @@ SELECT :seller, :key, coalesce(max(version), 0) + 1, CAST(:body AS jsonb), :now
 FROM policy_version WHERE seller_id = :seller AND key = :key
 RETURNING version
 """
+# Who names profiles means them, even where one policy was everyone's: that one stays with the other profiles.
 _ASSIGN = """
+WITH everyones AS (
+    DELETE FROM policy_assignment
+    WHERE seller_id = :seller AND profile = '*' AND cardinality(CAST(:profiles AS text[])) > 0
+        AND '*' <> ALL(CAST(:profiles AS text[]))
+    RETURNING key
+)
 INSERT INTO policy_assignment (seller_id, profile, key)
 SELECT :seller, profile, :key FROM unnest(CAST(:profiles AS text[])) AS profile
+UNION ALL SELECT :seller, profile, everyones.key FROM everyones, unnest(CAST(:known AS text[])) AS profile
+WHERE profile <> ALL(CAST(:profiles AS text[])) AND everyones.key <> :key
 ON CONFLICT (seller_id, profile) DO UPDATE SET key = excluded.key
 """
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"
@@ -160,4 +169,4 @@ async def add_version(session: Session, seller: UUID, key: str, policy: Policy, 
 
 
 async def assign(session: Session, seller: UUID, key: str, profiles: Sequence[str]) -> None:
-    await execute(session, _ASSIGN, seller=seller, key=key, profiles=list(profiles))
+    await execute(session, _ASSIGN, seller=seller, key=key, profiles=list(profiles), known=list(PROFILES))

@@ -17,7 +17,7 @@ SHIPPED = ("business", "individual", "government", "intensive")
 
 def read(text: str) -> Policy:
     """The policy in a YAML text. Raises yaml_lines.FileError."""
-    return yaml_lines.read(text, "policy", _parse)
+    return yaml_lines.read(text, "policy", parse)
 
 
 @cache
@@ -28,7 +28,8 @@ def shipped(key: str) -> Policy:
     return read(files("scheduler_svc").joinpath("policies", f"{key}.yaml").read_text("utf-8"))
 
 
-def _parse(tree: Any) -> Policy:
+def parse(tree: Any) -> Policy:
+    """A policy from a parsed file. Raises FlawsError with every flaw found."""
     if not isinstance(tree, dict):
         raise FlawsError([Flaw((), "not-a-policy", "give a mapping with `key`, `steps` and `window`")])
     if "rungs" in tree and "steps" not in tree:

@@ -12,6 +12,7 @@ MODULES = (
     "acting",
     "approving",
     "managing",
+    "ruling",
     "sending",
     "letters",
     "operating",

@@ -24,6 +24,7 @@ from remit_local.commands.importing import (
 from remit_local.console import complain, progress, quiet_logs, row, say, show, table
 from remit_local.errors import RefusedError
 from remit_local.folders import must_be_writable
+from remit_local.rule_files import read_ladder, read_policy
 
 SOME_REJECTED = 3
 WRITTEN = ("messages.csv", "decisions.csv", "escalations.csv", "summary.json", "chart.html")
@@ -86,16 +87,13 @@ def simulate(
         tell_problems(ledger, None)
         raise RefusedError(f"{file} has no row that can be taken")
     must_be_writable(out, WRITTEN)
-    escalate, parsed = read_ladder(ladder)
     simulated = _play(
         keep,
         rows=ledger.accepted,
         first=_day(first),
         until=_day(until),
-        policy=read_policy(policy),
-        ladder=parsed,
-        escalate=escalate,
         approve=approve == "auto",
+        **read_rules(policy, ladder),
     )
     write(out, simulated, file.name, _day(first))
     for one, reason in simulated.refused:
@@ -106,32 +104,13 @@ def simulate(
         raise typer.Exit(SOME_REJECTED)
 
 
-def read_policy(path: Path | None) -> Any:
-    """The policy in a file; raises RefusedError naming the line."""
-    if path is None:
-        return None
-    from remit_service.yaml_lines import FileError
-    from scheduler_svc.policy_file import read
-
-    try:
-        return read(_text(path))
-    except FileError as error:
-        raise RefusedError(f"{path}: {error}") from None
-
-
-def read_ladder(given: str | None) -> tuple[bool, Any]:
-    """Whether anybody is escalated, and the ladder's key and body when a file was given; raises RefusedError."""
-    if given is None or given == "none":
-        return given is None, None
-    from escalation_svc.ladder_file import read
-    from remit_service.yaml_lines import FileError
-
-    path = Path(given)
-    try:
-        body = read(_text(path))
-    except FileError as error:
-        raise RefusedError(f"{path}: {error}") from None
-    return True, (body.key or "ladder", body)
+def read_rules(policy: Path | None, ladder: str | None) -> dict[str, Any]:
+    """What of a scenario the two options say; a ladder's key and body, and whether anybody is escalated at all."""
+    rules: dict[str, Any] = {"policy": read_policy(policy) if policy else None, "escalate": ladder != "none"}
+    if ladder is not None and ladder != "none":
+        body = read_ladder(Path(ladder))
+        rules["ladder"] = (body.key or "ladder", body)
+    return rules
 
 
 def write(out: Path, simulated: Any, name: str, first: date | None = None) -> None:
@@ -194,10 +173,3 @@ def _play(keep: Path | None, **given: Any) -> Any:
 
 def _day(given: datetime | None) -> date | None:
     return given.date() if given else None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RefusedError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
