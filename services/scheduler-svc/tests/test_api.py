@@ -52,13 +52,44 @@ class TestFollowUps:
         await world.issue(customer, issue="2025-01-02", due="2025-02-03")
         assert await world.settle() == []
         (row,) = (await world.get("/v1/follow-ups"))["data"]
-        assert (row["standing"], row["waiting_for"]) == ("waiting", ["review"])
+        assert (row["standing"], row["waiting_for"], row["under_review"]) == ("waiting", ["review"], True)
+        assert len((await world.get("/v1/follow-ups", under_review=True))["data"]) == 1
         answer = await world.client.post("/v1/follow-ups/R1/release")
         assert answer.json()["enters_on"] == "2026-03-11"
+        assert (await world.get("/v1/follow-ups", under_review=True))["data"] == []
         gone = await world.play("2026-03-20 00:00")
         assert [due.step for due in gone] == ["day-after", "second"]
         assert (await world.client.post("/v1/follow-ups/R1/release")).status_code == 409
         assert (await world.client.post("/v1/follow-ups/R2/release")).status_code == 404
+
+    async def test_what_is_foreseen_has_its_reason(self, world: World) -> None:
+        world.at("2026-01-02 08:00")
+        await world.issue(await world.customer(hold=Hold(reason="talking")), "R1")
+        await world.issue(await world.customer("C2", email=None, address=None), "R2")
+        world.at("2026-03-07 10:00")  # a Saturday: nothing of it is decided yet
+        await world.issue(await world.customer("C3"), "R3", issue="2025-01-02", due="2025-02-03")
+        for number, step, state, rule in (
+            ("R1", "second", "waiting", "held"),
+            ("R2", "second", "suppressed", "no-channel"),
+            ("R3", "day-after", "waiting", "review"),
+        ):
+            plan = await world.get(f"/v1/follow-ups/{number}/plan")
+            (one,) = [one for one in plan["steps"] if one["step"] == step]
+            assert (one["state"], one["rule"], one["foreseen"]) == (state, rule, True)
+            assert plan["follow_up"]["under_review"] is (number == "R3")
+
+    async def test_a_policy_that_there_is_not_is_told(self, world: World) -> None:
+        world.at("2026-01-02 08:00")
+        plain, named = await world.customer("C1"), await world.customer("C2", policy_key="nope")
+        await world.issue(plain, "R1", policy_key="intensive")
+        await world.issue(plain, "R2", policy_key="gone")
+        await world.issue(named, "R3")
+        found = {row["number"]: row for row in (await world.get("/v1/follow-ups"))["data"]}
+        assert {number: (row["policy_key"], row["ignored_policy_key"]) for number, row in found.items()} == {
+            "R1": ("intensive", None),
+            "R2": ("business", "gone"),
+            "R3": ("business", "nope"),
+        }
 
 
 class TestDecisions:

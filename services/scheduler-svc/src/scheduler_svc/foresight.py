@@ -18,7 +18,7 @@ State = Literal["sent", "merged", "suppressed", "skipped", "in-flight", "waiting
 
 @dataclass(frozen=True, slots=True)
 class Outlook:
-    """One step: `at` is when it goes, or ends, as foreseen; of what has happened already the log tells."""
+    """One step: `at` is when it goes, or ends, as `foreseen`; of what has happened already the log tells."""
 
     step: Step
     falls_on: date | None
@@ -27,12 +27,13 @@ class Outlook:
     at: datetime | None = None
     until: datetime | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    foreseen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Ahead:
     state: State
-    at: datetime
+    at: datetime | None
     rule: str | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
 
@@ -56,7 +57,7 @@ def _of_step(one: FollowUp, step: Step, ahead: _Ahead | None) -> Outlook:
     if progress.rule:
         return replace(found, state="waiting", at=ahead.at if ahead else None)
     if ahead:
-        return replace(found, state=ahead.state, at=ahead.at, rule=ahead.rule, inputs=ahead.inputs)
+        return replace(found, state=ahead.state, at=ahead.at, rule=ahead.rule, inputs=ahead.inputs, foreseen=True)
     comes = one.invoice.is_open and falls_on is not None and falls_on > one.invoice.issue_date
     return found if comes else replace(found, state="never")
 
@@ -64,12 +65,15 @@ def _of_step(one: FollowUp, step: Step, ahead: _Ahead | None) -> Outlook:
 def _foreseen(
     ledger: Ledger, invoice_id: UUID, policies: Policies, now: datetime, until: datetime
 ) -> dict[str, _Ahead]:
-    """The first final thing that happens to each step of the invoice."""
+    """The first final thing that happens to each step of the invoice, or what keeps it waiting to the end."""
     found: dict[str, _Ahead] = {}
+    waiting: dict[str, _Ahead] = {}
     for look in foresee(ledger, policies, now, until):
         for decision in look.review.decisions:
             mine = decision.invoice.id == invoice_id and decision.demand_id is None
-            if mine and decision.outcome != "deferred":
+            if mine and decision.outcome == "deferred":
+                waiting[decision.step] = _Ahead("waiting", None, decision.rule, decision.inputs)
+            elif mine:
                 ends = _Ahead(decision.outcome, look.at, decision.rule, decision.inputs)
                 found.setdefault(decision.step, ends)
         for touch in look.review.touches:
@@ -79,4 +83,4 @@ def _foreseen(
                     for step in item.merged:
                         inputs = {"harder_step": item.step}
                         found.setdefault(step, _Ahead("merged", look.at, "harder-step", inputs))
-    return found
+    return waiting | found

@@ -12,7 +12,7 @@ from scheduler_svc.book import Book, FollowUpRecord
 from scheduler_svc.days import days_of, today_of
 from scheduler_svc.due import first_look
 from scheduler_svc.ledger import FollowUp, PolicyRef
-from scheduler_svc.plan import REVIEW_AFTER_DAYS
+from scheduler_svc.plan import waits_for_review
 from scheduler_svc.policies import PolicyCache, Shelf
 from scheduler_svc.records import debtor
 
@@ -41,9 +41,7 @@ def released(book: Book, event: FollowUpReleased) -> None:
 
 def release_review(book: Book, record: FollowUpRecord) -> bool:
     """Lets an old debt that waits for review enter today; False when it did not wait."""
-    one = record.value
-    due = one.invoice.due_date
-    if due is None or one.reviewed_on or (one.entered_on - due).days <= REVIEW_AFTER_DAYS:
+    if not waits_for_review(record.value):
         return False
     record.change(reviewed_on=today_of(book.customers[record.customer_id].known(), book.now))
     book.due(record.customer_id)

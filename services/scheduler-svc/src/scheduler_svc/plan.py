@@ -71,8 +71,16 @@ def old_debt(follow_up: FollowUp, policy: Policy) -> OldDebt | None:
         enters=enters,
         starts=max(day, due + timedelta(enters.offset)) if enters else day,
         keeps_distances=policy.entry == "first",
-        under_review=follow_up.reviewed_on is None and age > REVIEW_AFTER_DAYS,
+        under_review=waits_for_review(follow_up),
     )
+
+
+def waits_for_review(follow_up: FollowUp) -> bool:
+    """Old debt of more than 180 days that no person has let go yet."""
+    due = follow_up.invoice.due_date
+    if due is None or follow_up.reviewed_on:
+        return False
+    return (follow_up.entered_on - due).days > REVIEW_AFTER_DAYS
 
 
 def plan(follow_up: FollowUp, policy: Policy, days: Days, *, whole: bool = False) -> Iterator[Planned]:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, Field
-from sqlalchemy import Row, select
+from sqlalchemy import Date, Row, and_, case, cast, exists, func, select
 
 from remit_events.session import Session
 from remit_events.state import Channel, Tone
@@ -35,6 +35,7 @@ from scheduler_svc.foresight import Outlook, outlook
 from scheduler_svc.invoice_facts import release_review
 from scheduler_svc.ledger import Debtor, Ledger
 from scheduler_svc.loading import ONE, load
+from scheduler_svc.plan import REVIEW_AFTER_DAYS
 from scheduler_svc.policies import PolicyCache
 
 router = Router(prefix="/v1/follow-ups", tags=["follow-ups"])
@@ -45,7 +46,11 @@ Standing = Literal["following", "waiting", "in-flight", "exhausted", "closed"]
 
 
 class FollowUpOut(BaseModel):
-    """An invoice being followed. `waiting_for`: the rules that hold steps of it back; money in minor units."""
+    """An invoice being followed. `waiting_for`: the rules that hold steps of it back; money in minor units.
+
+    `under_review`: it was more than 180 days overdue when it came in, and waits for a person to release it.
+    `ignored_policy_key`: the policy that the invoice or its customer names and that there is, or was, none of.
+    """
 
     model_config = example(
         invoice_id=ID,
@@ -59,6 +64,8 @@ class FollowUpOut(BaseModel):
         due_date="2026-03-02",
         policy_key="business",
         policy_version=1,
+        ignored_policy_key=None,
+        under_review=False,
         escalated=None,
         waiting_for=[],
         next_at="2026-03-09T08:00:00Z",
@@ -75,6 +82,8 @@ class FollowUpOut(BaseModel):
     due_date: date | None
     policy_key: str
     policy_version: int
+    ignored_policy_key: str | None
+    under_review: bool
     escalated: Literal["demand", "stopped"] | None
     waiting_for: list[str]
     next_at: datetime | None
@@ -84,7 +93,7 @@ class StepOut(BaseModel):
     """One step: what became of it, or when it will go if nothing but time changes.
 
     `state`: sent, merged, suppressed, skipped (with `rule`), in-flight, waiting, planned, or never (it falls on or
-    before the issue day). `at` is when that was or will be.
+    before the issue day). `at` is when that was or will be; `foreseen`: it has not been yet.
     """
 
     model_config = example(
@@ -99,6 +108,7 @@ class StepOut(BaseModel):
         at="2026-03-09T08:00:00Z",
         until=None,
         inputs={},
+        foreseen=True,
     )
 
     step: str
@@ -112,6 +122,7 @@ class StepOut(BaseModel):
     at: datetime | None
     until: datetime | None
     inputs: dict[str, Any]
+    foreseen: bool
 
 
 class PlanOut(BaseModel):
@@ -128,9 +139,28 @@ class Released(BaseModel):
     enters_on: date = Field(description="The day the follow-up begins from.")
 
 
-_CHOSEN = select(t.follow_up, t.customer.c.external_id, t.customer.c.snapshot.label("customer")).join(
-    t.customer, t.customer.c.id == t.follow_up.c.customer_id
+_DUE_DATE = cast(t.follow_up.c.snapshot["due_date"].astext, Date)
+_UNDER_REVIEW = and_(
+    ~t.follow_up.c.closed,
+    t.follow_up.c.reviewed_on.is_(None),
+    t.follow_up.c.entered_on - func.coalesce(_DUE_DATE, t.follow_up.c.entered_on) > REVIEW_AFTER_DAYS,
 )
+_OF_INVOICE = t.follow_up.c.snapshot["policy_key"].astext
+_OF_CUSTOMER = t.customer.c.snapshot["policy_key"].astext
+_EXISTS = exists().where(
+    t.policy_version.c.seller_id == t.follow_up.c.seller_id, t.policy_version.c.key == _OF_CUSTOMER
+)
+_IGNORED = case(
+    (and_(t.follow_up.c.policy_key != _OF_INVOICE, t.follow_up.c.migrated_on.is_(None)), _OF_INVOICE),
+    (~_EXISTS, _OF_CUSTOMER),
+)
+_CHOSEN = select(
+    t.follow_up,
+    t.customer.c.external_id,
+    t.customer.c.snapshot.label("customer"),
+    _UNDER_REVIEW.label("under_review"),
+    _IGNORED.label("ignored_policy_key"),
+).join(t.customer, t.customer.c.id == t.follow_up.c.customer_id)
 
 
 @router.get("", responses=problem_responses(401, 403, 422))
@@ -142,12 +172,15 @@ async def list_follow_ups(
     due_before: Annotated[AwareDatetime | None, Query(description="Only what comes next before this moment.")] = None,
     updated_since: Annotated[AwareDatetime | None, Query(description="Only what changed since.")] = None,
     closed: Annotated[bool, Query(description="Also those that are over.")] = False,
+    under_review: Annotated[bool, Query(description="Only old debt that waits for a person to release it.")] = False,
 ) -> Listing[FollowUpOut]:
     """What is followed, in order of arrival."""
     c = t.follow_up.c
     chosen = _CHOSEN.where(c.seller_id == caller.seller_id)
     if not closed:
         chosen = chosen.where(~c.closed)
+    if under_review:
+        chosen = chosen.where(_UNDER_REVIEW)
     if customer is not None:
         chosen = chosen.where(of_customer(c.customer_id, caller.seller_id, customer))
     if due_before is not None:
@@ -224,6 +257,8 @@ def _out(row: Row[Any]) -> FollowUpOut:
         due_date=invoice["due_date"],
         policy_key=row.policy_key,
         policy_version=row.policy_version,
+        ignored_policy_key=row.ignored_policy_key,
+        under_review=row.under_review,
         escalated=row.escalated,
         waiting_for=waiting,
         next_at=row.next_at,
@@ -248,4 +283,5 @@ def _step(one: Outlook, debtor: Debtor, logged: Row[Any] | None) -> StepOut:
         at=at,
         until=until,
         inputs=dict(inputs),
+        foreseen=one.foreseen,
     )
