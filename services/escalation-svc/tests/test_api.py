@@ -165,7 +165,7 @@ async def test_a_case_says_what_it_waits_for(world: Any, day: Day) -> None:
     await bill.remind()
     case = await world.case(bill)
     assert (case["status"], case["next_rung"], case["days_overdue"]) == ("open", "account-manager", 20)
-    assert [reason["text"] for reason in case["reasons"]] == ["1 reminders sent after the due date, 2 needed"]
+    assert [reason["text"] for reason in case["reasons"]] == ["1 reminder sent after the due date, 2 needed"]
 
 
 async def test_tasks_are_completed_once(world: Any, day: Day) -> None:

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from escalation_svc.evaluate import CaseFacts, Contact, ContactStatus, Taken, evaluate
+from escalation_svc.evaluate import CaseFacts, Contact, ContactStatus, Reason, Taken, evaluate
 from escalation_svc.ladder_file import shipped
 from escalation_svc.wording import sentence
 from remit_events.state import Hold, InvoiceState, Promise, Stage
@@ -203,3 +203,14 @@ def test_every_reason_has_a_sentence() -> None:
     assert sentence(evaluate(held, LADDER, day(40)).reasons[0]) == "a hold is on: merger (until 2026-04-12)"
     short = evaluate(replace(FACTS, contacts=()), LADDER, day(20))
     assert [sentence(r) for r in short.reasons] == ["0 reminders sent after the due date, 2 needed"]
+
+
+def test_what_there_is_is_counted_in_words() -> None:
+    """One reminder, one day, and a due date that is still to come."""
+    said = {
+        Reason("reminders", 2, 1): "1 reminder sent after the due date, 2 needed",
+        Reason("days-overdue", 14, -30): "due in 30 days, 14 days overdue needed",
+        Reason("days-overdue", 14, 1): "1 day overdue, 14 days overdue needed",
+        Reason("days-since-contact", 5, 1): "1 day since the last message naming the invoice, 5 needed",
+    }
+    assert {reason: sentence(reason) for reason in said} == said

@@ -204,7 +204,8 @@ async def test_a_seller_sees_only_its_own(world: World) -> None:
     await world.play("2026-01-27 00:00")
     await world.save_policy(POLICY)
     async with await client_for(world.service) as other:
-        for path in ("/v1/follow-ups", "/v1/decisions", "/v1/contacts", "/v1/plans"):
+        assert (await other.get("/v1/plans")).json()["data"] == []
+        for path in ("/v1/follow-ups", "/v1/decisions", "/v1/contacts"):
             assert (await other.get(path)).json()["data"] == []
             assert (await other.get(path, params={"customer": "C1"})).json()["data"] == []
         assert (await other.get(f"/v1/follow-ups/{invoice.id}/plan")).status_code == 404

@@ -70,10 +70,11 @@ def _foreseen(
     waiting: dict[str, _Ahead] = {}
     for look in foresee(ledger, policies, now, until):
         for decision in look.review.decisions:
-            mine = decision.invoice.id == invoice_id and decision.demand_id is None
-            if mine and decision.outcome == "deferred":
+            if decision.invoice.id != invoice_id or decision.demand_id is not None:
+                continue
+            if decision.outcome == "deferred":
                 waiting[decision.step] = _Ahead("waiting", None, decision.rule, decision.inputs)
-            elif mine:
+            else:
                 ends = _Ahead(decision.outcome, look.at, decision.rule, decision.inputs)
                 found.setdefault(decision.step, ends)
         for touch in look.review.touches:
