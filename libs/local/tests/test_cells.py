@@ -44,6 +44,22 @@ def test_day_and_month_without_a_format_are_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("03.04.2026", "could be read in two ways: give --date-format DD.MM.YYYY or MM.DD.YYYY"),
+        ("3/4/26", "could be read in two ways: give --date-format DD/MM/YY or MM/DD/YY"),
+        ("31.10.2026", "is not an ISO date .2026-04-03.: give --date-format DD.MM.YYYY, if"),
+        ("10/31/2026", "is not an ISO date .2026-04-03.: give --date-format MM/DD/YYYY, if"),
+        ("31.02.2026", "is no day of the calendar"),
+        ("31.10-2026", "is not an ISO date"),
+    ],
+)
+def test_two_ways_are_named_only_where_there_are_two(text: str, said: str) -> None:
+    with pytest.raises(CellError, match=f"^{said}"):
+        parse_date(text)
+
+
+@pytest.mark.parametrize(
     ("spec", "text"),
     [
         ("DD/MM/YYYY", "03/04/2026"),

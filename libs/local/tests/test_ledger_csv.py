@@ -42,7 +42,16 @@ def test_the_least_a_row_may_say(tmp_path: Path) -> None:
     assert (row.issue_date, row.due_date, row.line) == (date(2026, 1, 5), date(2026, 2, 4), 2)
     assert (row.profile, row.email, row.disputed, row.open_minor, row.sms_consent) == (None, None, None, None, None)
     assert ledger.problems == []
-    assert any("left empty: email, phone, profile, timezone, language" in notice for notice in ledger.notices)
+    assert ledger.notices == [
+        "Columns not in the file, left empty: email, phone, profile, timezone, language, disputed, paid_date, "
+        "open_amount, sms_consent, address. New customers count as individuals."
+    ]
+
+
+def test_what_is_missing_is_named(tmp_path: Path) -> None:
+    header, more = "email,profile,disputed,paid_date,open_amount,address", ",business,,,,"
+    ledger = read_ledger(write(tmp_path, f"{HEADER},{header}\n{ROW},{more}\n"))
+    assert ledger.notices == ["Columns not in the file, left empty: phone, timezone, language, sms_consent."]
 
 
 def test_every_column(tmp_path: Path) -> None:

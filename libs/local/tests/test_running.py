@@ -167,6 +167,28 @@ def test_an_export_is_taken_again_and_again(remit: Remit, tmp_path: Path) -> Non
     assert (future.exit_code, counts(future)) == (3, {"rejected": 1})
 
 
+def test_mended_rows_are_no_new_export(remit: Remit, tmp_path: Path) -> None:
+    path = ledger(tmp_path / "parts.csv", [row("P1", customer_id="C5"), row("P2", customer_id="C5", amount="-5")])
+    assert remit("import", path).exit_code == 3
+    mended = tmp_path / "parts.rejected.csv"
+    mended.write_text(mended.read_text(encoding="utf-8-sig").replace("'-5", "5"), encoding="utf-8")
+    done = remit("import", mended)
+    assert (done.exit_code, counts(done)) == (0, {"created": 1})
+    assert "No longer in the file" not in done.stdout
+    assert "P1" in remit("import", ledger(path, [row("P2", customer_id="C5", amount="5")])).stdout
+
+
+def test_what_is_wrong_with_many_rows_is_said_once(remit: Remit, tmp_path: Path) -> None:
+    rows = [row(f"Q{n}", issue_date="13.10.2026", due_date="31.10.2026") for n in range(30)]
+    refused = remit("import", ledger(tmp_path / "days.csv", [*rows, row("Q30", amount="-5")]), "--dry-run")
+    assert (refused.exit_code, counts(refused)) == (3, {"rejected": 31})
+    assert re.search(r"2 … +issue_date, due_date +13.10.2026 … +is not an ISO date", refused.stderr)
+    assert refused.stderr.count("--date-format") == 1
+    assert "(so in 30 rows)" in refused.stderr
+    assert re.search(r"32 +amount +-5 +must not be negative", refused.stderr)
+    assert "more" not in refused.stderr
+
+
 def test_rejected_rows_that_cannot_be_kept_are_listed(running: str, data: Path, tmp_path: Path) -> None:
     (tmp_path / "share").mkdir()
     path = ledger(tmp_path / "share" / "some.csv", [row("S1", customer_id="C7"), row("S2", amount="-5")])

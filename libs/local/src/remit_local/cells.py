@@ -10,7 +10,7 @@ from functools import lru_cache
 from remit_service.money import exponent, to_minor
 
 ISO_DATE = re.compile(r"(\d{4}-\d{2}-\d{2})(?:[T ]00:00(?::00(?:\.0+)?)?)?", re.ASCII)
-DAY_MONTH = re.compile(r"\d{1,2}([./-])\d{1,2}[./-](\d{4}|\d{2})", re.ASCII)
+DAY_MONTH = re.compile(r"\d{1,2}([./-])\d{1,2}\1(\d{4}|\d{2})", re.ASCII)
 YEARS = range(1900, 2200)
 
 # Longest token first, so that YYYY is not read as YY twice.
@@ -67,12 +67,35 @@ def parse_date(text: str, pattern: str | None = None) -> date:
         except ValueError:
             raise CellError("is no day of the calendar") from None
     if pattern:
-        raise CellError(f"is neither an ISO date (2026-04-03) nor of the format {pattern}")
+        raise CellError(f"is neither an ISO date (2026-04-03) nor of the format {_spelled(pattern)}")
     if found := DAY_MONTH.fullmatch(text):
-        mark, year = found[1], "Y" * len(found[2])
-        formats = f"DD{mark}MM{mark}{year} or MM{mark}DD{mark}{year}"
-        raise CellError(f"could be read in two ways: give --date-format {formats}, as the file has it")
+        raise CellError(_which_format(text, found[1], "Y" * len(found[2])))
     raise CellError("is not an ISO date (2026-04-03): give --date-format")
+
+
+def _which_format(text: str, mark: str, year: str) -> str:
+    """What is wrong with a date like 03.04.2026 while no format is given."""
+    formats = [spec for spec in (f"DD{mark}MM{mark}{year}", f"MM{mark}DD{mark}{year}") if _reads(text, spec)]
+    if not formats:
+        return "is no day of the calendar"
+    if len(formats) == 1:
+        return f"is not an ISO date (2026-04-03): give --date-format {formats[0]}, if the file has it so throughout"
+    return f"could be read in two ways: give --date-format {' or '.join(formats)}, as the file has it"
+
+
+def _reads(text: str, spec: str) -> bool:
+    try:
+        parse_date(text, date_pattern(spec))
+    except CellError:
+        return False
+    return True
+
+
+def _spelled(pattern: str) -> str:
+    """A strptime pattern as it may be given: `%d.%m.%Y` as DD.MM.YYYY."""
+    for token, code in TOKENS.items():
+        pattern = pattern.replace(code, token)
+    return pattern
 
 
 def _sane(day: date) -> date:

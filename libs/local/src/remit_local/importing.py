@@ -66,7 +66,8 @@ def import_ledger(
     refused = sorted(ledger.numbers - {row.invoice_number for row in ledger.rows})
     summary = remit.post("invoice-svc", f"/v1/imports/{started['id']}/finish", {"present": refused[:MOST_PRESENT]})
     report.rows["rejected"] = len(ledger.rejected_lines)
-    report.gone = [number for number in summary["gone_open"] if number not in ledger.numbers]
+    if not ledger.partial:
+        report.gone = [number for number in summary["gone_open"] if number not in ledger.numbers]
     report.notes = list(summary["notes"])
     return report
 

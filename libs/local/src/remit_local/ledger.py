@@ -67,12 +67,14 @@ class RowProblem:
 class Ledger:
     """A ledger file as read: good rows in file order, problems, and every row's original cells.
 
-    `numbers` are the invoice numbers of all rows, rejected ones too: what is there is not gone.
+    `numbers` are the invoice numbers of all rows, rejected ones too: what is there is not gone. `partial`: these are
+    rows an earlier import rejected, and what else there is stands in the whole file.
     """
 
     path: Path
     header: list[str]
     delimiter: str
+    partial: bool = False
     rows: list[LedgerRow] = field(default_factory=list)
     problems: list[RowProblem] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)

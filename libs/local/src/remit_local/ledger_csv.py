@@ -47,7 +47,7 @@ def read_ledger(path: Path, options: ReadOptions = ReadOptions()) -> Ledger:
     if header is None or header[2]:
         raise UnusableFileError(f"{path} has no header line")
     columns = _columns(path, header[1], options, notices)
-    ledger = Ledger(path, header[1], delimiter, notices=notices)
+    ledger = Ledger(path, header[1], delimiter, partial=normal(header[1][-1]) == REASON, notices=notices)
     _read_rows(ledger, records, columns, options)
     if not ledger.originals:
         raise UnusableFileError(f"{path} has a header but no rows")
@@ -173,9 +173,10 @@ def _columns(path: Path, header: Sequence[str], options: ReadOptions, notices: l
         )
     if unknown:
         notices.append(f"Columns ignored: {', '.join(unknown)}.")
-    absent = [name for name in OPTIONAL[:5] if name not in columns.values()]
+    absent = [name for name in OPTIONAL if name not in columns.values()]
     if absent:
-        notices.append(f"Columns not in the file, left empty: {', '.join(absent)}.")
+        individuals = " New customers count as individuals." if "profile" in absent else ""
+        notices.append(f"Columns not in the file, left empty: {', '.join(absent)}.{individuals}")
     return columns
 
 

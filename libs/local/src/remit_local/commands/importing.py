@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,13 +13,14 @@ from remit_local.cli import app, given
 from remit_local.client import Remit
 from remit_local.console import complain, err, progress, row, say, show, table
 from remit_local.errors import about_file
-from remit_local.ledger import Ledger
+from remit_local.ledger import Ledger, RowProblem
 
 if TYPE_CHECKING:
     from remit_local.importing import ImportReport
     from remit_local.ledger_csv import ReadOptions
 
 SHOWN = 20
+ALIKE_SHOWN = 3
 NOTES_SHOWN = 6
 SOME_REJECTED = 3
 
@@ -113,12 +115,30 @@ def tell_problems(ledger: Ledger, folder: Path | None) -> None:
     """Lists what was rejected and writes it to FILE.rejected.csv in `folder`; without any, an older one is removed."""
     if ledger.problems:
         bad = table("line", "field", "value", "reason", right=["line"], title="Rejected")
-        for problem in sorted(ledger.problems, key=lambda p: p.line)[:SHOWN]:
-            row(bad, problem.line, problem.field, problem.value[:60], problem.reason)
+        lines = _summed_up(ledger.problems)
+        for line in lines[:SHOWN]:
+            row(bad, *line)
         err.print(bad)
-        _and_more(len(ledger.problems))
+        _and_more(len(lines))
     if folder is not None:
         _keep_rejected(ledger, folder)
+
+
+def _summed_up(problems: Iterable[RowProblem]) -> list[tuple[str, str, str, str]]:
+    """Line, field, value and reason of each; where many have the same reason, one line for all of them."""
+    alike: dict[str, list[RowProblem]] = {}
+    for one in sorted(problems, key=lambda p: p.line):
+        alike.setdefault(one.reason, []).append(one)
+    lines = list[tuple[int, tuple[str, str, str, str]]]()
+    for reason, same in alike.items():
+        first = same[0]
+        if len(same) > ALIKE_SHOWN:
+            fields = ", ".join(dict.fromkeys(one.field for one in same))
+            counted = f"{reason} (so in {len({one.line for one in same})} rows)"
+            lines.append((first.line, (f"{first.line} …", fields, f"{first.value[:60]} …", counted)))
+        else:
+            lines += [(one.line, (str(one.line), one.field, one.value[:60], reason)) for one in same]
+    return [line for _, line in sorted(lines, key=lambda one: one[0])]
 
 
 def _keep_rejected(ledger: Ledger, folder: Path) -> None:
