@@ -86,6 +86,31 @@ def test_simulate_refuses_options_that_cannot_be(tmp_path: Path, ledger: Path, o
     assert said in refused(remit("simulate", ledger, "--out", tmp_path / "out", *options))
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["why", "R1", "--on"],
+        ["hold", "R1", "--reason", "x", "--until"],
+        ["pay", "R1", "1", "--ref", "x", "--on"],
+        ["simulate", "x.csv", "--out", "x", "--from"],
+        ["replay", "invoice-svc", "--since"],
+    ],
+)
+@pytest.mark.parametrize("given", ["31.12.2026", "2026-13-01"])
+def test_a_day_is_asked_for_as_it_is_written(command: list[str], given: str) -> None:
+    result = remit(*command, given)
+    assert result.exit_code == 2
+    assert f"'{given}' is no " in result.stderr
+    assert "2026-12-31" in result.stderr
+    assert "%" not in result.stderr
+
+
+def test_a_date_format_is_spelled_as_it_was_given(ledger: Path) -> None:
+    ledger.write_text(LEDGER.replace("2026-01-05", "05/01/2026"), encoding="utf-8")
+    said = remit("simulate", ledger, "--out", ledger.parent / "out", "--date-format", "DD.MM.YYYY").stderr
+    assert "nor of the format DD.MM.YYYY" in " ".join(said.split())
+
+
 def test_a_kept_folder_must_be_new(tmp_path: Path, ledger: Path) -> None:
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "something").touch()

@@ -11,12 +11,13 @@ from remit_local.cli import app, given
 from remit_local.client import Remit
 from remit_local.commands.importing import CommaOption
 from remit_local.console import say
+from remit_local.days import parse_day
 from remit_local.errors import RefusedError
 
 Subject = Annotated[str, typer.Argument(metavar="INVOICE|CUSTOMER", help="An invoice's number, or a customer's id.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept.")]
 Until = Annotated[
-    datetime | None, typer.Option("--until", formats=["%Y-%m-%d"], metavar="DATE", help="Its last day, inclusive.")
+    datetime | None, typer.Option("--until", parser=parse_day, metavar="DATE", help="Its last day, inclusive.")
 ]
 
 
@@ -28,7 +29,7 @@ def pay(
     ref: Annotated[str, typer.Option("--ref", help="The payment's reference; the same one counts once, for ever.")],
     on: Annotated[
         datetime | None,
-        typer.Option("--on", formats=["%Y-%m-%d"], metavar="DATE", help="Day of payment (default: today there)."),
+        typer.Option("--on", parser=parse_day, metavar="DATE", help="Day of payment (default: today there)."),
     ] = None,
     currency: Annotated[
         str | None, typer.Option("--currency", metavar="EUR", help="Of the amount; a customer's payment needs it.")

@@ -14,6 +14,7 @@ import typer
 
 from remit_local.cli import Group, app, given
 from remit_local.console import say
+from remit_local.days import parse_moment
 from remit_local.errors import RefusedError
 from remit_local.home import SERVICES, Home
 
@@ -75,8 +76,10 @@ def create_topics(ctx: typer.Context) -> None:
 def replay(
     ctx: typer.Context,
     service: Annotated[str, typer.Argument(metavar="SERVICE", help="Whose events: " + ", ".join(SERVICES))],
-    since: Annotated[datetime, typer.Option("--since", metavar="TIME", help="First moment, UTC.")],
-    until: Annotated[datetime | None, typer.Option("--until", metavar="TIME", help="End (default: now).")] = None,
+    since: Annotated[datetime, typer.Option("--since", parser=parse_moment, metavar="TIME", help="First moment, UTC.")],
+    until: Annotated[
+        datetime | None, typer.Option("--until", parser=parse_moment, metavar="TIME", help="End (default: now).")
+    ] = None,
     topic: Annotated[list[str] | None, typer.Option("--topic", help="Only these topics; repeat it.")] = None,
     key: Annotated[str | None, typer.Option("--key", help="Only this customer's events (its id).")] = None,
     rate: Annotated[float | None, typer.Option("--rate", help="At most so many per second.")] = None,
@@ -98,8 +101,8 @@ def replay(
                     db,
                     bus,
                     f"/{service}",
-                    since=since.replace(tzinfo=UTC),
-                    until=until.replace(tzinfo=UTC) if until else now,
+                    since=since,
+                    until=until or now,
                     now=now,
                     topics=topic or (),
                     key=key,

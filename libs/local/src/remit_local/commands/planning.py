@@ -13,6 +13,7 @@ from remit_local.cli import app, given
 from remit_local.client import ApiError, Remit
 from remit_local.commands.acting import money
 from remit_local.console import row, say, show, table
+from remit_local.days import parse_day
 from remit_local.errors import RefusedError
 from remit_local.folders import must_be_writable
 
@@ -65,7 +66,7 @@ def why(
     ],
     on: Annotated[
         datetime | None,
-        typer.Option("--on", formats=["%Y-%m-%d"], metavar="DATE", help="Only decisions of that day there."),
+        typer.Option("--on", parser=parse_day, metavar="DATE", help="Only decisions of that day there."),
     ] = None,
 ) -> None:
     """Why was this customer, or was this customer not, contacted? In plain sentences."""

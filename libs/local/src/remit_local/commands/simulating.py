@@ -22,6 +22,7 @@ from remit_local.commands.importing import (
     tell_problems,
 )
 from remit_local.console import complain, progress, quiet_logs, row, say, show, table
+from remit_local.days import parse_day
 from remit_local.errors import RefusedError
 from remit_local.folders import must_be_writable
 from remit_local.rule_files import read_ladder, read_policy
@@ -29,15 +30,14 @@ from remit_local.rule_files import read_ladder, read_policy
 SOME_REJECTED = 3
 WRITTEN = ("messages.csv", "decisions.csv", "escalations.csv", "summary.json", "chart.html")
 
-DAY = ["%Y-%m-%d"]
 OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the result goes.")]
 UntilOption = Annotated[
     datetime | None,
-    typer.Option("--until", formats=DAY, metavar="DATE", help="Last day (default: the last thing due)."),
+    typer.Option("--until", parser=parse_day, metavar="DATE", help="Last day (default: the last thing due)."),
 ]
 FromOption = Annotated[
     datetime | None,
-    typer.Option("--from", formats=DAY, metavar="DATE", help="Older invoices enter then as old debt."),
+    typer.Option("--from", parser=parse_day, metavar="DATE", help="Older invoices enter then as old debt."),
 ]
 PolicyOption = Annotated[
     Path | None, typer.Option("--policy", metavar="FILE.yaml", help="A follow-up policy for every customer.")
