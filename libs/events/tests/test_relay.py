@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -20,7 +20,7 @@ from remit_testing.delivery import (
     read_all,
 )
 
-from remit_events.bus import BEHIND, BusError
+from remit_events.bus import BEHIND, BusError, Record
 from remit_events.outbox import emit
 from remit_events.parked import drop_parked, list_parked, retry_parked
 from remit_events.relay import Relay
@@ -80,8 +80,15 @@ async def test_large_events_go_in_smaller_batches(
     monkeypatch.setattr("remit_events.relay.BATCH_BYTES", 100_000)
     customer = uuid4()
     await database.emit(*(event(customer, n, padding=40_000) for n in range(8)))
-    sizes = [await relay._round() for _ in range(4)]
-    assert sizes == [3, 3, 2, 0]
+    sizes, publish = list[int](), bus.publish
+
+    async def counted(records: Sequence[Record]) -> list[str | None]:
+        sizes.append(len(records))
+        return await publish(records)
+
+    monkeypatch.setattr(bus, "publish", counted)
+    assert await relay.run() == 8
+    assert sizes == [3, 3, 2]
     assert first_numbers(await read_all(bus, TOPIC)) == {str(customer): list(range(8))}
 
 

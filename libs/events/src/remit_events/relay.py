@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -30,8 +30,11 @@ MEMBER_LOCK = 0x5245_4C4D
 LOCK_SECONDS = 1.0
 # After so many batches run() returns, so that its loop can look whether it is to stop.
 ROUNDS = 20
-# What one batch reads, about: bounds memory.
+# What one batch reads, about: bounds memory, as there are two of them at a time.
 BATCH_BYTES = 16_000_000
+
+# A row's id and why it was refused.
+Marked = tuple[int, str | None]
 
 # LIMIT ends the scan, so that no lock is taken beyond it.
 _LOCK = "SELECT s FROM unnest($2::int[]) AS s WHERE pg_try_advisory_lock($1, s) LIMIT $3"
@@ -43,18 +46,17 @@ WHERE locktype = 'advisory' AND classid = $1::bigint AND granted
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 
-# Unpublished rows, never "id > cursor": a row that committed late has a low id and is still found.
+# Unpublished rows, never for good "id > cursor": a row that committed late has a low id and must still be found. $4
+# is zero but while a batch is on its way: then per shard the last id of that.
 _READ = """
-SELECT o.*, EXISTS (
-    SELECT FROM outbox r WHERE r.key = o.key AND r.published_at IS NULL AND r.refused_at IS NOT NULL
-) AS behind
+SELECT o.*, o.key IN (SELECT key FROM outbox WHERE published_at IS NULL AND refused_at IS NOT NULL) AS behind
 FROM (
     SELECT u.*, sum(octet_length(u.payload)) OVER (ORDER BY u.id) AS bytes
-    FROM unnest($1::smallint[]) AS s(shard)
+    FROM unnest($1::smallint[], $4::bigint[]) AS s(shard, after)
     CROSS JOIN LATERAL (
-        SELECT id, event_id, aggregate_id, aggregate_version, topic, type, key, payload, time, traceparent
+        SELECT id, shard, event_id, aggregate_id, aggregate_version, topic, type, key, payload, time, traceparent
         FROM outbox
-        WHERE shard = s.shard AND published_at IS NULL AND refused_at IS NULL
+        WHERE shard = s.shard AND id > s.after AND published_at IS NULL AND refused_at IS NULL
         ORDER BY id LIMIT $2
     ) AS u
 ) AS o
@@ -109,18 +111,16 @@ class Relay:
 
     async def run(self) -> int:
         """Publishes what is in the outbox; gives how many events. Raises what bus or database raise."""
-        published = 0
-        for _ in range(ROUNDS):
-            if not self._written and time.monotonic() < self._look_at:
-                break
-            try:
-                published += await self._round()
-            except BaseException:
-                if self._driver is not None:
-                    self._driver.terminate()
-                await self.close()
-                raise
-        return published
+        if not self._written and time.monotonic() < self._look_at:
+            return 0
+        try:
+            await self._take_shards()
+            return await self._batches() if self._held else 0
+        except BaseException:
+            if self._driver is not None:
+                self._driver.terminate()
+            await self.close()
+            raise
 
     async def next_at(self) -> datetime | None:
         return None
@@ -143,21 +143,51 @@ class Relay:
         self._written = True
         self.wake.set()
 
-    async def _round(self) -> int:
-        await self._take_shards()
+    async def _batches(self) -> int:
+        """Batch after batch; while one is on its way the one before is marked and the next is read."""
+        published, before = 0, list[Marked]()
+        rows = await self._read(())
+        for _ in range(ROUNDS):
+            if not rows:
+                break
+            ahead: list[Any] = []
+            faults.point(self._service, faults.AFTER_COMMIT)
+            if before or self._is_full(rows):
+                refusals, ahead = await _both(self._publish(rows), self._go_ahead(before, rows))
+            else:
+                refusals = await self._publish(rows)
+            faults.point(self._service, faults.AFTER_PUBLISH)
+            before = [(row["id"], refusal) for row, refusal in zip(rows, refusals, strict=True)]
+            published += len(rows)
+            rows = ahead
+            if any(refusals):  # what was read ahead does not know that it is to stand behind
+                break
+        self._written = self._written or bool(rows)
+        await self._mark(before)
+        return published
+
+    async def _go_ahead(self, before: Sequence[Marked], under_way: Sequence[Any]) -> list[Any]:
+        await self._mark(before)
+        return await self._read(under_way) if self._is_full(under_way) else []
+
+    def _is_full(self, rows: Sequence[Any]) -> bool:
+        """Nobody else publishes these shards, so less than a batch is all there is."""
+        return len(rows) >= self._batch or bool(rows[-1]["bytes"] >= BATCH_BYTES)
+
+    async def _read(self, under_way: Sequence[Any]) -> list[Any]:
+        """The next batch; what is written from now on is looked for again."""
         self._written = False
         self._look_at = time.monotonic() + self.poll
-        rows = await self._driver.fetch(_READ, self._held, self._batch, BATCH_BYTES) if self._held else []
+        last = {row["shard"]: row["id"] for row in under_way}
+        after = [last.get(shard, 0) for shard in self._held]
+        rows: list[Any] = await self._driver.fetch(_READ, self._held, self._batch, BATCH_BYTES, after)
         self._observe_age(rows)
-        if not rows:
-            return 0
-        faults.point(self._service, faults.AFTER_COMMIT)
-        refusals = await self._publish(rows)
-        faults.point(self._service, faults.AFTER_PUBLISH)
-        await self._driver.execute(_MARK, [row["id"] for row in rows], refusals, self._clock.now())
-        # Nobody else marks these shards, so less than a batch was all there was.
-        self._written = self._written or len(rows) >= self._batch or rows[-1]["bytes"] >= BATCH_BYTES
-        return len(rows)
+        return rows
+
+    async def _mark(self, rows: Sequence[Marked]) -> None:
+        if rows:
+            ids, refusals = zip(*rows, strict=True)
+            await self._driver.execute(_MARK, ids, refusals, self._clock.now())
 
     async def _publish(self, rows: Sequence[Any]) -> list[str | None]:
         """Per row None, or why it is parked instead."""
@@ -196,3 +226,17 @@ class Relay:
         oldest = min((row["time"] for row in rows), default=None)
         age = (self._clock.now() - oldest).total_seconds() if oldest else 0.0
         OUTBOX_AGE.labels(self._service).set(max(age, 0.0))
+
+
+async def _both(
+    publishing: Awaitable[list[str | None]], reading: Awaitable[list[Any]]
+) -> tuple[list[str | None], list[Any]]:
+    """Each to its end, whatever becomes of the other: nothing is being published any more when a failure is raised."""
+    refusals: list[str | None] | BaseException
+    ahead: list[Any] | BaseException
+    refusals, ahead = await asyncio.gather(publishing, reading, return_exceptions=True)
+    if isinstance(refusals, BaseException):
+        raise refusals
+    if isinstance(ahead, BaseException):
+        raise ahead
+    return refusals, ahead
