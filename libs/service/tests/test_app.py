@@ -90,6 +90,12 @@ async def test_the_docs_page_loads_nothing_from_another_host(client):
         assert (await client.get(address)).status_code == 200, address
 
 
+async def test_what_may_be_wrong_with_any_body_is_documented_without_being_named(client):
+    paths = (await client.get("/openapi.json")).json()["paths"]
+    assert {"400", "413", "415", "422", "500", "503"} <= set(paths["/v1/things/slow"]["post"]["responses"])
+    assert not {"400", "413", "415"} & set(paths["/v1/things"]["get"]["responses"])
+
+
 async def test_the_openapi_document(client):
     document = (await client.get("/openapi.json")).json()
     assert document["openapi"].startswith("3.1")

@@ -93,5 +93,8 @@ def _ours(operation: dict[str, Any]) -> None:
     given = responses.get("422", {}).get("content", {}).get("application/json", {})
     if "HTTPValidationError" in str(given.get("schema", "")):
         responses["422"] = _response(422)
-    for status in (500, 503):
+    # Whoever takes a body may find it too large; a JSON one may be none, of another type, or not what is wanted.
+    body = operation.get("requestBody", {}).get("content", {})
+    of_body = (400, 413, 415, 422) if "application/json" in body else (413,) if body else ()
+    for status in (*of_body, 500, 503):
         responses.setdefault(str(status), _response(status))
