@@ -1,0 +1,152 @@
+"""What invoices and payments come to, told from domain-rules.md and from nothing of invoice-svc: oracle 13.
+
+Every amount is minor units. A rule that refuses raises Refused with the status the API answers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+
+class Refused(Exception):  # noqa: N818
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+
+@dataclass
+class Bill:
+    """An issued invoice; `disputes`: what each open one contests, None for all of it."""
+
+    number: str
+    customer: str
+    currency: str
+    total: int
+    due: date
+    paid: int = 0
+    void: bool = False
+    disputes: dict[str, int | None] = field(default_factory=dict)
+    promise: tuple[int, date, datetime] | None = None  # amount, last day of grace, when it was made
+    towards: int = 0
+    broken: int = 0
+    hold: date | None = None  # its last day; date.max: until released
+
+    @property
+    def balance(self) -> int:
+        return 0 if self.void else self.total - self.paid
+
+    @property
+    def status(self) -> str:
+        if self.void:
+            return "void"
+        return "paid" if not self.balance else "partly_paid" if self.paid else "issued"
+
+    @property
+    def disputed(self) -> int:
+        whole = None in self.disputes.values()
+        return self.balance if whole else min(sum(filter(None, self.disputes.values())), self.balance)
+
+    def need_open(self) -> None:
+        if self.void or not self.balance:
+            raise Refused(409)
+
+
+@dataclass
+class Money:
+    """A payment; `parts` by invoice number."""
+
+    customer: str
+    currency: str
+    amount: int
+    at: datetime
+    parts: dict[str, int]
+    reversed: bool = False
+
+    @property
+    def credit(self) -> int:
+        return self.amount - sum(self.parts.values())
+
+
+@dataclass
+class Books:
+    bills: dict[str, Bill] = field(default_factory=dict)
+    payments: dict[str, Money] = field(default_factory=dict)
+
+    def credit(self, customer: str) -> dict[str, int]:
+        """What is on account, by currency."""
+        found: Counter[str] = Counter()
+        for one in self.payments.values():
+            if one.customer == customer and not one.reversed:
+                found[one.currency] += one.credit
+        return {currency: amount for currency, amount in found.items() if amount}
+
+    def pay(
+        self, reference: str, customer: str, currency: str, amount: int, at: datetime, parts: dict[str, int]
+    ) -> None:
+        left = amount
+        for number, part in parts.items():
+            bill = self.bills[number]
+            bill.need_open()
+            if bill.currency != currency or part > bill.balance or part > left:
+                raise Refused(422)
+            left -= part
+        for number, part in parts.items():
+            bill = self.bills[number]
+            bill.paid += part
+            bill.towards += part if bill.promise else 0
+            if bill.promise and bill.towards >= bill.promise[0]:
+                bill.promise, bill.towards = None, 0
+        self.payments[reference] = Money(customer, currency, amount, at, dict(parts))
+
+    def found(self, customer: str, currency: str, amount: int, named: set[str]) -> dict[str, int]:
+        """Where money finds its way by itself: invoices named first, then the oldest due."""
+        mine = [b for b in self.bills.values() if b.customer == customer and b.currency == currency and b.balance]
+        parts: dict[str, int] = {}
+        for bill in sorted(mine, key=lambda b: (b.number not in named, b.due, b.number)):
+            part = min(bill.balance, amount - sum(parts.values()))
+            if part:
+                parts[bill.number] = part
+        return parts
+
+    def reverse(self, reference: str) -> None:
+        payment = self.payments[reference]
+        if payment.reversed:
+            raise Refused(409)
+        payment.reversed = True
+        for number, part in payment.parts.items():
+            bill = self.bills[number]
+            bill.paid -= part
+            if bill.promise and payment.at >= bill.promise[2]:
+                bill.towards = max(bill.towards - part, 0)
+
+    def dispute(self, number: str, amount: int | None) -> None:
+        """Raises what the API refuses; the caller adds the dispute under its id."""
+        bill = self.bills[number]
+        if bill.void or None in bill.disputes.values():
+            raise Refused(409)
+        at_stake = bill.balance or bill.total
+        if amount is not None and amount > at_stake - sum(filter(None, bill.disputes.values())):
+            raise Refused(422)
+
+    def promise(self, number: str, amount: int | None) -> int:
+        bill = self.bills[number]
+        bill.need_open()
+        if amount is not None and amount > bill.balance:
+            raise Refused(422)
+        return amount or bill.balance
+
+    def cancel(self, number: str) -> None:
+        bill = self.bills[number]
+        if bill.void or bill.paid:
+            raise Refused(409)
+        bill.void, bill.promise, bill.towards = True, None, 0
+        bill.disputes.clear()
+
+    def days_pass(self, today: date) -> None:
+        """Graces and holds end with their last day."""
+        for bill in self.bills.values():
+            if bill.promise and bill.promise[1] < today:
+                bill.promise, bill.towards, bill.broken = None, 0, bill.broken + 1
+            if bill.hold and bill.hold < today:
+                bill.hold = None
