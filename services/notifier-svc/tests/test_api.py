@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -233,6 +234,21 @@ async def test_what_waits_is_what_a_preview_takes(world: World, client: SellerCl
     answer = await client.post("/v1/templates/preview", json=body)
     assert answer.status_code == 200, answer.text
     assert waits["items"][0]["number"] in answer.json()["text"]
+
+
+@pytest.mark.parametrize("stage", [Stage.UPCOMING, Stage.OVERDUE])
+async def test_what_leaves_is_what_the_preview_showed(world: World, client: SellerClient, stage: Stage) -> None:
+    world.peers.invoice_svc_down = True
+    await sent(world, stage=stage, channels=EVERY)
+    [waits, *_] = (await client.get("/v1/deliveries", params={"status": "pending"})).json()["data"]
+    world.peers.invoice_svc_down = False
+    body = waits | {"at": waits["next_attempt_at"], "channels": [channel.value for channel in EVERY]}
+    shown = (await client.post("/v1/templates/preview", json=body)).json()
+    world.clock.set(datetime.fromisoformat(waits["next_attempt_at"]))
+    await world.settle()
+    left = (await client.get(f"/v1/deliveries/{waits['id']}/content")).json()
+    assert "mailto:accounts@nordlicht.example?subject=unsubscribe" in left["text"]
+    assert shown == left
 
 
 async def test_a_preview_of_what_is_not_there_is_refused(world: World, client: SellerClient) -> None:

@@ -35,6 +35,10 @@ async def test_addresses_are_closed_and_opened_by_hand(world: World, client: Sel
     assert (await client.post("/v1/suppressions", json=by_customer)).status_code == 201
     listed = (await client.get("/v1/suppressions", params={"channel": "email", "address": customer.email})).json()
     assert [one["id"] for one in listed["data"]] == [made.json()["id"]]
+    by_address = {customer.email: ["email"], customer.phone: ["sms"], "nobody@x.example": []}
+    for address, channels in by_address.items():
+        alone = (await client.get("/v1/suppressions", params={"address": address})).json()["data"]
+        assert [one["channel"] for one in alone] == channels
     touch = await world.remind(customer, world.invoice(customer), channels=(Channel.EMAIL, Channel.SMS))
     await world.settle()
     assert [event.touch_id for event in await world.told(ReminderFailed)] == [touch.touch_id]

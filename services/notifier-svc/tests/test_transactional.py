@@ -160,6 +160,7 @@ async def test_a_full_payment_is_thanked_for_once(world: World) -> None:
     assert await stages(world) == ["thanks"]
     [sent] = await world.told(ReminderSent)
     assert [item.amount_minor for item in sent.items] == [11900, 11900]
+    assert [item.days_overdue for item in sent.items] == [10, 10]  # on the day of payment
     assert len(world.files()) == 1
 
 

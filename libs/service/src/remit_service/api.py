@@ -29,13 +29,14 @@ from remit_service.faults import field_errors
 from remit_service.openapi import problem_responses
 from remit_service.paging import Listing, Page, PageDep, decode_cursor, encode_cursor, paginate
 from remit_service.problems import Problem
-from remit_service.router import Router
+from remit_service.router import LinkRoute, Router, StrictRoute
 from remit_service.shared import Shared, shared
 
 __all__ = [
     "Body",
     "Caller",
     "InternalDep",
+    "LinkRoute",
     "Listing",
     "Now",
     "Page",
@@ -44,6 +45,7 @@ __all__ = [
     "SessionDep",
     "Shared",
     "SharedDep",
+    "StrictRoute",
     "check_if_match",
     "decode_cursor",
     "encode_cursor",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.dependencies.models import Dependant
+from fastapi.dependencies.utils import get_flat_params
 from fastapi.exceptions import RequestValidationError
-from fastapi.params import Form
+from fastapi.params import Form, Query
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -17,7 +18,8 @@ from remit_events.session import Session
 from remit_service import idempotency
 from remit_service.auth import Caller, authenticate
 from remit_service.faults import of_commit, problem_of, report
-from remit_service.problems import Problem
+from remit_service.openapi import problem_responses
+from remit_service.problems import FieldError, Problem, invalid_fields
 from remit_service.shared import shared
 
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -32,7 +34,31 @@ class _RolledBack(Exception):  # noqa: N818  # no error: it carries an answer
         self.response = response
 
 
-class TransactionalRoute(APIRoute):
+class StrictRoute(APIRoute):
+    """Refuses query parameters it does not have: a misspelt filter would be dropped without a word."""
+
+    strict = True
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        if self.strict:
+            options["responses"] = problem_responses(422) | (options.get("responses") or {})
+        super().__init__(*args, **options)
+
+    def get_route_handler(self) -> Handler:
+        endpoint = super().get_route_handler()
+        if not self.strict:
+            return endpoint
+        params = get_flat_params(self.dependant)
+        known = sorted(param.alias for param in params if isinstance(param.field_info, Query))
+
+        async def handle(request: Request) -> Response:
+            _check_query(request, known)
+            return await endpoint(request)
+
+        return handle
+
+
+class TransactionalRoute(StrictRoute):
     """Opens a transaction (a read-only snapshot for GET), runs the endpoint, commits, then answers.
 
     An error answer or an exception rolls back; a commit that fails is a problem, never a 201, and says so when nobody
@@ -72,6 +98,22 @@ class TransactionalRoute(APIRoute):
                 return problem.response()
 
         return handle
+
+
+class LinkRoute(TransactionalRoute):
+    """For a URL that was given out, to which mail programs and providers add parameters of their own."""
+
+    strict = False
+
+
+def _check_query(request: Request, known: Sequence[str]) -> None:
+    unknown = [name for name in dict.fromkeys(request.query_params) if name not in known]
+    if unknown:
+        there = f"it takes {', '.join(known)}" if known else "it takes none"
+        detail = f"This route has no such parameter; {there}."
+        raise invalid_fields(
+            [FieldError(name, "unknown_parameter", detail, request.query_params[name]) for name in unknown]
+        )
 
 
 async def _answer(
@@ -118,7 +160,10 @@ async def _check_content_type(request: Request) -> None:
 
 
 class Router(APIRouter):
-    """An APIRouter whose routes are transactional; give it its whole prefix, as `Router(prefix="/v1/invoices")`."""
+    """An APIRouter whose routes are transactional; give it its whole prefix, as `Router(prefix="/v1/invoices")`.
+
+    `route_class`: StrictRoute for routes without a transaction, LinkRoute for those others call by a link.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         options.setdefault("route_class", TransactionalRoute)

@@ -73,7 +73,7 @@ async def build(
         ready_checks=[flow.ready],
         description=DESCRIPTION,
     )
-    app.state.notifier = Wiring(settings, ways, still_owed, render, deliveries.nudge)
+    app.state.notifier = Wiring(settings, ways, still_owed, render, links.shown, deliveries.nudge)
     service = Service(NAME, settings, clock, db, bus, app, tasks)
     if http is None:
         service.closers += [peer.aclose for peer in peers.values()]

@@ -15,7 +15,7 @@ from notifier_svc.claims import Claim
 from notifier_svc.contacts import address_of
 from notifier_svc.planning import Hand, Links
 from remit_events.session import Session
-from remit_events.state import Channel
+from remit_events.state import Channel, CustomerState, SellerState
 
 _REMEMBER = text("""
 INSERT INTO unsubscribe (token_sha256, seller_id, customer_id, address_sha256, created_at)
@@ -24,6 +24,10 @@ FROM json_to_recordset(CAST(:rows AS json)) AS r (
     token_sha256 text, seller_id uuid, customer_id uuid, address_sha256 text)
 ON CONFLICT DO NOTHING
 """)
+
+
+# Where a link's token would stand: a preview in the wrong hands unsubscribes nobody.
+IN_A_PREVIEW = "only-a-preview-this-link-does-nothing"
 
 
 def token_hash(token: str) -> str:
@@ -42,12 +46,19 @@ class UnsubscribeLinks:
         address = address_of(claim.customer, Channel.EMAIL)
         if address is None:
             return Links()
-        answer_to = claim.seller.reply_to or claim.seller.sender_email
+        said = f"unsubscribe\n{claim.seller.id}\n{claim.customer.id}\n{address.sha256}".encode()
+        token = urlsafe_b64encode(hmac.digest(self._key, said, "sha256")).decode().rstrip("=")
+        return self._with(token, claim.seller)
+
+    def shown(self, seller: SellerState, customer: CustomerState) -> Links:
+        """As `of` for a preview: the same words, with IN_A_PREVIEW in the link."""
+        return self._with(IN_A_PREVIEW, seller) if address_of(customer, Channel.EMAIL) else Links()
+
+    def _with(self, token: str, seller: SellerState) -> Links:
+        answer_to = seller.reply_to or seller.sender_email
         mailto = f"mailto:{answer_to}?subject=unsubscribe" if answer_to else None
         if self._public_url is None:
             return Links(mailto=mailto)
-        said = f"unsubscribe\n{claim.seller.id}\n{claim.customer.id}\n{address.sha256}".encode()
-        token = urlsafe_b64encode(hmac.digest(self._key, said, "sha256")).decode().rstrip("=")
         return Links(f"{self._public_url}/v1/unsubscribe/{token}", mailto, token_hash(token))
 
 

@@ -99,7 +99,7 @@ def _invoice(event: InvoiceIssued, now: datetime, traceparent: str | None) -> Pl
         return None
     body = TouchBody(
         template="invoice",
-        items=(_item(invoice, "invoice", invoice.balance_minor),),
+        items=(_item(invoice, "invoice", invoice.balance_minor, invoice.issue_date),),
         happened_on=invoice.issue_date,
         recorded_at=invoice.issued_at,
     )
@@ -120,7 +120,8 @@ def _invoice(event: InvoiceIssued, now: datetime, traceparent: str | None) -> Pl
 
 def _thanks(event: PaymentReceived, at: datetime, now: datetime, traceparent: str | None) -> Planned | None:
     put = [allocation for allocation in event.allocations if allocation.amount_minor > 0]
-    items = tuple(_item(one.invoice, "thanks", one.amount_minor) for one in put if one.invoice.status == "paid")
+    paid = [one for one in put if one.invoice.status == "paid"]
+    items = tuple(_item(one.invoice, "thanks", one.amount_minor, event.received_on) for one in paid)
     if not items:
         return None
     elsewhere = [one for one in put if one.invoice.status != "paid"]
@@ -147,7 +148,7 @@ def _thanks(event: PaymentReceived, at: datetime, now: datetime, traceparent: st
     )
 
 
-def _item(invoice: InvoiceState, step: str, amount_minor: int) -> Item:
-    """An item of a message that is no follow-up; its days count from the issue date."""
-    overdue = (invoice.issue_date - invoice.due_date).days if invoice.due_date else 0
+def _item(invoice: InvoiceState, step: str, amount_minor: int, on: date) -> Item:
+    """An item of a message that is no follow-up, but about what happened to the invoice on a day."""
+    overdue = (on - invoice.due_date).days if invoice.due_date else 0
     return Item(invoice=invoice, step=step, amount_minor=amount_minor, days_overdue=overdue)

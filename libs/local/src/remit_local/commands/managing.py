@@ -59,7 +59,7 @@ def list_keys(ctx: typer.Context) -> None:
     """List the keys; the keys themselves are kept nowhere."""
     with Remit.of(given(ctx).folder) as remit:
         listed = table("id", "name", "scopes", "state")
-        for one in remit.pages("invoice-svc", "/v1/api-keys"):
+        for one in remit.get("invoice-svc", "/v1/api-keys")["data"]:
             row(listed, one["id"], one["name"], ", ".join(one["scopes"]), "revoked" if one["revoked"] else "valid")
     show(listed)
 

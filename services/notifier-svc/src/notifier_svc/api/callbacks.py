@@ -14,10 +14,10 @@ from twilio.request_validator import SIGNATURE_HEADER, RequestValidator
 from notifier_svc import inbound, ledger
 from notifier_svc.api.wiring import Wiring, WiringDep
 from notifier_svc.inbound import Inbound
-from remit_service.api import Now, Router, SessionDep, problem_responses
+from remit_service.api import LinkRoute, Now, Router, SessionDep, problem_responses
 from remit_service.problems import Problem
 
-router = Router(prefix="/v1/callbacks/twilio", tags=["callbacks"])
+router = Router(prefix="/v1/callbacks/twilio", route_class=LinkRoute, tags=["callbacks"])
 
 FORM = "application/x-www-form-urlencoded"
 _BODY = {"requestBody": {"content": {FORM: {"schema": {"type": "object"}}}, "required": True}}

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
 from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -20,12 +19,12 @@ from notifier_svc.providers import Outcome, Outgoing, Result
 from notifier_svc.storage import release
 from remit_events.session import Session
 from remit_events.state import Channel, SellerState, Stage
-from remit_service.api import Body, Caller, Now, Router, SessionDep, SharedDep, problem_responses, require
+from remit_service.api import Body, Caller, Now, Router, SessionDep, SharedDep, StrictRoute, problem_responses, require
 from remit_service.problems import conflict, invalid
 from remit_service.sellers import get_seller
 
 router = Router(prefix="/v1/live-mode", tags=["live mode"])
-asking = APIRouter(prefix="/v1/providers", tags=["live mode"])
+asking = Router(prefix="/v1/providers", route_class=StrictRoute, tags=["live mode"])
 
 Switcher = Annotated[Caller, require("automation:write")]
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from fastapi import Query
 from pydantic import AwareDatetime, BaseModel, model_validator
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 
 from notifier_svc import contacts
 from notifier_svc import tables as t
@@ -67,15 +67,19 @@ async def list_suppressions(
     caller: Reader,
     page: PageDep,
     channel: Annotated[Channel | None, Query()] = None,
-    address: Annotated[str | None, Query(max_length=500, description="With `channel`: only this address.")] = None,
+    address: Annotated[
+        str | None, Query(max_length=500, description="Only this address; without `channel` on any.")
+    ] = None,
     updated_since: Annotated[AwareDatetime | None, Query()] = None,
 ) -> Listing[Suppression]:
     s = t.suppression.c
     chosen = select(t.suppression).where(s.seller_id == caller.seller_id)
     if channel is not None:
         chosen = chosen.where(s.channel == channel)
-        if address is not None:
-            chosen = chosen.where(s.address_sha256 == address_hash(channel, address))
+    if address is not None:
+        # Which way an address is written, and so its hash, hangs on the channel.
+        here = [and_(s.channel == one, s.address_sha256 == address_hash(one, address)) for one in Channel]
+        chosen = chosen.where(or_(*here))
     if updated_since is not None:
         chosen = chosen.where(s.created_at >= updated_since)
     rows, next_cursor = await paginate(session, chosen, page, s.id)

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from notifier_svc import contacts
@@ -20,12 +19,12 @@ from notifier_svc.rendering import MessageContext, PaymentInfo
 from notifier_svc.rendering.renderer import catalogue
 from remit_events.schedule import Demand, Item
 from remit_events.state import Channel, CustomerState, InvoiceState, Stage, Tone
-from remit_service.api import Body, Router, SharedDep, problem_responses
+from remit_service.api import Body, Router, SharedDep, StrictRoute, problem_responses
 from remit_service.problems import FieldError, Problem, invalid_fields, not_found
 from remit_service.sellers import get_seller
 
 router = Router(prefix="/v1/templates", tags=["templates"])
-asking = APIRouter(prefix="/v1/templates", tags=["templates"])
+asking = Router(prefix="/v1/templates", route_class=StrictRoute, tags=["templates"])
 
 
 class Template(BaseModel):
@@ -105,13 +104,16 @@ async def list_templates(caller: Reader) -> Templates:  # noqa: ARG001  # only w
 
 @asking.post("/preview", responses=problem_responses(401, 403, 404, 422, 503))
 async def preview(body: PlannedMessage, caller: OutsideReader, wiring: WiringDep, shared: SharedDep) -> Rendering:
-    """Renders a planned message with the invoices as they are now; stores and sends nothing."""
+    """Renders a planned message with the invoices as they are now; stores and sends nothing.
+
+    It reads as it will leave, but for the link to unsubscribe, which here does nothing.
+    """
     async with shared.db.reading() as session:
         seller = await get_seller(session, caller.seller_id)
         found = await contacts.find(session, caller.seller_id, body.customer_id)
     if found is None:
         raise not_found("customer", body.customer_id)
-    states = await _states(wiring, body)
+    states, links = await _states(wiring, body), wiring.links(seller, found)
     message = MessageContext(
         seller=seller,
         customer=found,
@@ -123,6 +125,8 @@ async def preview(body: PlannedMessage, caller: OutsideReader, wiring: WiringDep
         local_date=local_day(found, body.at),
         demand=body.demand,
         payment=body.payment,
+        unsubscribe_url=links.url,
+        unsubscribe_mailto=links.mailto,
     )
     try:
         rendered = wiring.render(message, channels=set(body.channels))

@@ -7,10 +7,11 @@ from html import escape
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Path, Response
+from fastapi import Path, Request, Response
 from sqlalchemy import select, update
 
 from notifier_svc import tables as t
+from notifier_svc.api.pages import page, prefers_html
 from notifier_svc.api.wiring import WiringDep
 from notifier_svc.links import token_hash
 from notifier_svc.rendering.language import between
@@ -18,18 +19,13 @@ from notifier_svc.suppressions import Closing, close_addresses, customers_of
 from remit_events.outbox import emit
 from remit_events.session import Session
 from remit_events.state import Channel, CustomerState, SellerState
-from remit_service.api import Now, Router, SessionDep, problem_responses
+from remit_service.api import LinkRoute, Now, Router, SessionDep, problem_responses
 from remit_service.problems import Problem
 from remit_service.tables import seller
 
-router = Router(prefix="/v1/unsubscribe", tags=["unsubscribe"])
+router = Router(prefix="/v1/unsubscribe", route_class=LinkRoute, tags=["unsubscribe"])
 
 REASON = "unsubscribe"
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-}
 _WORDS = {
     "en": (
         "Unsubscribe from e-mail",
@@ -50,6 +46,12 @@ _WORDS = {
         "C'est fait. Cette adresse ne recevra plus d'e-mails.",
     ),
 }
+# Whose language is not known: said in all of them.
+_INVALID = {
+    "en": "This link is not valid. Use the one in the newest message you received.",
+    "de": "Dieser Link ist nicht gültig. Nehmen Sie den aus der neuesten Nachricht, die Sie erhalten haben.",
+    "fr": "Ce lien n'est pas valable. Utilisez celui du dernier message que vous avez reçu.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +66,27 @@ class Link:
     language: str
 
 
-Token = Annotated[str, Path(min_length=20, max_length=100, pattern=r"^[A-Za-z0-9_-]+$")]
+# Whatever it looks like: one that was cut off is answered as one that never was.
+Token = Annotated[str, Path(description="As it stands in the link that was sent.")]
 
 
 @router.get("/{token}", responses=problem_responses(404), response_class=Response)
-async def page(token: Token, session: SessionDep) -> Response:
+async def show(token: Token, request: Request, session: SessionDep) -> Response:
     """What unsubscribing means, and a button; mail scanners that follow the link change nothing."""
     link = await _link(session, token)
+    if link is None:
+        return _invalid(request)
     title, means, button, _ = _words(link.language)
     body = f'<p>{escape(means.format(seller=link.seller))}</p><form method="post"><button>{button}</button></form>'
-    return _page(link.language, title, body)
+    return page(link.language, title, body)
 
 
 @router.post("/{token}", responses=problem_responses(404), response_class=Response)
-async def unsubscribe(token: Token, session: SessionDep, wiring: WiringDep, now: Now) -> Response:
+async def unsubscribe(token: Token, request: Request, session: SessionDep, wiring: WiringDep, now: Now) -> Response:
     """Closes the e-mail address to courtesy messages; a second time changes nothing more."""
     link = await _link(session, token)
+    if link is None:
+        return _invalid(request)
     customers = await customers_of(session, link.seller_id, Channel.EMAIL, link.address_sha256)
     closing = [
         Closing(link.seller_id, customer_id, Channel.EMAIL, link.address_sha256, "courtesy", REASON)
@@ -92,10 +99,10 @@ async def unsubscribe(token: Token, session: SessionDep, wiring: WiringDep, now:
     )
     wiring.nudge()
     title, _, _, done = _words(link.language)
-    return _page(link.language, title, f"<p>{escape(done)}</p>")
+    return page(link.language, title, f"<p>{escape(done)}</p>")
 
 
-async def _link(session: Session, token: str) -> Link:
+async def _link(session: Session, token: str) -> Link | None:
     u, customer = t.unsubscribe.c, t.customer.c
     joined = t.unsubscribe.join(seller, seller.c.id == u.seller_id).outerjoin(t.customer, customer.id == u.customer_id)
     statement = (
@@ -105,7 +112,7 @@ async def _link(session: Session, token: str) -> Link:
     )
     found = (await session.execute(statement)).one_or_none()
     if found is None:
-        raise Problem("not-found", 404, "Not found", "This link is not valid. Use the newest message you received.")
+        return None
     by = SellerState.model_validate(found.by)
     language = between(CustomerState.model_validate(found.to), by).tag if found.to else by.language
     return Link(found.seller_id, by.name, found.customer_id, found.address_sha256, found.token_sha256, language)
@@ -115,11 +122,9 @@ def _words(language: str) -> tuple[str, str, str, str]:
     return _WORDS.get(language.partition("-")[0].lower(), _WORDS["en"])
 
 
-def _page(language: str, title: str, body: str) -> Response:
-    style = "body{font:16px/1.5 sans-serif;max-width:36em;margin:4em auto;padding:0 1em}button{font:inherit}"
-    tag = escape(language.partition("-")[0])
-    html = (
-        f'<!doctype html><html lang="{tag}"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f"<style>{style}</style></head><body><h1>{escape(title)}</h1>{body}</body></html>"
-    )
-    return Response(html, media_type="text/html; charset=utf-8", headers=_HEADERS)
+def _invalid(request: Request) -> Response:
+    """The same for every link that is none: a page for a browser, else a problem."""
+    if not prefers_html(request.headers.get("accept", "")):
+        raise Problem("not-found", 404, "Not found", _INVALID["en"], headers={"Vary": "Accept"})
+    said = "".join(f'<p lang="{language}">{escape(words)}</p>' for language, words in _INVALID.items())
+    return page("en", "404", said, status=404)

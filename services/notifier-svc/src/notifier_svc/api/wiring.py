@@ -11,8 +11,9 @@ from pydantic import ConfigDict
 
 from notifier_svc.balances import StillOwed
 from notifier_svc.modes import Ways
-from notifier_svc.planning import Render
+from notifier_svc.planning import Links, Render
 from notifier_svc.settings import Settings
+from remit_events.state import CustomerState, SellerState
 from remit_service.api import Caller, require
 from remit_service.auth import authenticate, missing_scope
 from remit_service.shared import shared
@@ -20,12 +21,13 @@ from remit_service.shared import shared
 
 @dataclass(frozen=True)
 class Wiring:
-    """Put at `app.state.notifier`; `nudge` tells the deliveries task that something is to be sent."""
+    """Put at `app.state.notifier`; `links` are those of a preview, `nudge` says that something is to be sent."""
 
     settings: Settings
     ways: Ways
     still_owed: StillOwed
     render: Render
+    links: Callable[[SellerState, CustomerState], Links]
     nudge: Callable[[], None]
 
 
