@@ -145,9 +145,26 @@ def test_what_the_environment_asks_for_and_is_not_there(
 ) -> None:
     terminal = Terminal(place)
     terminal.environment |= environment
-    assert said in refused(terminal.remit("run", "--no-sample", *options))
-    assert not (place / ".remit" / "installation.json").exists(), "the next start may still choose the sample"
-    assert (place / ".remit").exists() == (FIRST_PORT in options)
+    line = refused(terminal.remit("run", "--no-sample", *options))
+    assert said in line
+    assert "Error" not in line
+    assert not (place / ".remit").exists(), "nothing is left half made"
+
+
+@pytest.mark.parametrize("command", [("migrate",), ("topics", "create")])
+def test_a_broker_that_is_not_there_leaves_no_folder(place: Path, command: tuple[str, ...]) -> None:
+    terminal = Terminal(place)
+    terminal.environment["EVENTS_URL"] = "kafka://127.0.0.1:9"
+    assert "does not answer" in refused(terminal.remit(*command))
+    assert not (place / ".remit").exists()
+
+
+def test_a_refusal_takes_no_folder_away_that_was_there(place: Path) -> None:
+    (place / ".remit").mkdir()
+    terminal = Terminal(place)
+    terminal.environment["EVENTS_URL"] = "kafka://127.0.0.1:9"
+    refused(terminal.remit(*RUN))
+    assert (place / ".remit" / "postgres").exists()
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 
 from remit_events.bus import BusError
 
@@ -50,6 +50,8 @@ def bus_errors(doing: str) -> Iterator[None]:
     """Whatever aiokafka, the network or a time limit says becomes a BusError."""
     try:
         yield
+    except KafkaConnectionError as error:  # whose text is a list of Python objects
+        raise BusError(f"Kafka, {doing}: no broker could be reached") from error
     except (KafkaError, OSError, TimeoutError) as error:
         raise BusError(f"Kafka, {doing}: {type(error).__name__}: {error}") from error
 

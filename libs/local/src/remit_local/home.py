@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from remit_local.errors import RefusedError, about_file
-from remit_local.postgres import check_parents
+from remit_local.postgres import PostgresFailedError, check_parents
 
 DEFAULT = Path(".remit")
 OWN_LEDGER = Path(".remit-own")
@@ -21,6 +22,7 @@ SERVICES = ("invoice-svc", "scheduler-svc", "notifier-svc", "escalation-svc")
 FIRST_PORT = 8001
 LAST_PORT = 65535
 GIT_IGNORE = "*\n"
+KIND = "installation"  # the note of what a folder was begun with
 
 
 def data_folder(given: Path | None, *, default: Path = DEFAULT) -> Path:
@@ -100,6 +102,19 @@ class Home:
                 ignore.write_text(GIT_IGNORE)
             self.mailbox.mkdir(mode=0o700, exist_ok=True)
         return self
+
+    @contextmanager
+    def made(self) -> Iterator[Home]:
+        """`make`; what is refused before anything began in a folder that was not there leaves none."""
+        fresh = not self.folder.exists()
+        self.make()
+        try:
+            yield self
+        except RefusedError as error:
+            # Where PostgreSQL does not start, its log in the folder says why.
+            if fresh and self.note(KIND) is None and not isinstance(error, PostgresFailedError):
+                shutil.rmtree(self.folder, ignore_errors=True)
+            raise
 
     def log(self) -> IO[str]:
         """Where the services running in this process write their log; raises RefusedError when it is not ours."""

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from remit_local.bootstrap import ensure_key
 from remit_local.bus_choice import allow_move, remember_bus, with_topic_prefix
-from remit_local.home import SERVICES, Addresses, Home
+from remit_local.home import KIND, SERVICES, Addresses, Home
 from remit_local.installation import Installation
 from remit_local.live import run_apart, run_here
 from remit_local.ports import Bound
@@ -26,7 +26,6 @@ OWN_SELLER = {"name": "Your company", "country": "DE", "language": "en"}
 """Of an installation without the sample, until `remit seller set` says more."""
 
 RUNNING = "running"
-KIND = "installation"
 COME_THROUGH_SECONDS = 20.0
 
 

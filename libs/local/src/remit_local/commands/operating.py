@@ -39,35 +39,35 @@ def migrate(
     if check:
         _check_migrations()
         return
-    home = Home(given(ctx).folder).make()  # refused before the services are loaded
-    from remit_local.databases import installation_of, joined
-    from remit_local.system import prepare
+    with Home(given(ctx).folder).made() as home:  # refused before the services are loaded
+        from remit_local.databases import installation_of, joined
+        from remit_local.system import prepare
 
-    async def work() -> None:
-        await prepare(await installation_of(home, server), server)
+        async def work() -> None:
+            await prepare(await installation_of(home, server), server)
 
-    with joined(home) as server:
-        run(work())
+        with joined(home) as server:
+            run(work())
     say(f"The databases in {home.folder} are up to date.")
 
 
 @topics_app.command("create")
 def create_topics(ctx: typer.Context) -> None:
     """Create the topics with their partitions and retention on EVENTS_URL, or on the embedded bus."""
-    home = Home(given(ctx).folder).make()  # refused before the services are loaded
-    from remit_events.catalogue import TOPICS
-    from remit_local.databases import installation_of, joined
-    from remit_local.installation import EVENTS_DATABASE
-    from remit_local.system import ensure_topics
+    with Home(given(ctx).folder).made() as home:  # refused before the services are loaded
+        from remit_events.catalogue import TOPICS
+        from remit_local.databases import installation_of, joined
+        from remit_local.installation import EVENTS_DATABASE
+        from remit_local.system import ensure_topics
 
-    async def work() -> str:
-        await server.create_databases(EVENTS_DATABASE)
-        installation = await installation_of(home, server)
-        await ensure_topics(installation)
-        return installation.topic_prefix
+        async def work() -> str:
+            await server.create_databases(EVENTS_DATABASE)
+            installation = await installation_of(home, server)
+            await ensure_topics(installation)
+            return installation.topic_prefix
 
-    with joined(home) as server:
-        prefix = run(work())
+        with joined(home) as server:
+            prefix = run(work())
     for topic in TOPICS:
         say(f"{prefix}{topic.name}: {topic.partitions} partitions, kept {topic.retention.days} days")
 

@@ -26,7 +26,7 @@ from remit_local.commands.importing import (
 )
 from remit_local.console import complain, out, progress, say
 from remit_local.errors import RefusedError
-from remit_local.home import OWN_LEDGER, Addresses, Home, data_folder
+from remit_local.home import KIND, OWN_LEDGER, Addresses, Home, data_folder
 from remit_local.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -82,14 +82,13 @@ def _claimed(home: Home, addresses: Addresses) -> Iterator[Bound]:
             claims.enter_context(home.make().locked())
         bound = claims.enter_context(claimed_ports(addresses))
         if fresh:
-            claims.enter_context(home.make().locked())
+            claims.enter_context(home.made())
+            claims.enter_context(home.locked())
         yield bound
 
 
 def _need_for_itself(home: Home, ledger: Ledger) -> None:
     """Raises RefusedError where the folder follows other invoices: theirs and these would be mixed for good."""
-    from remit_local.running import KIND
-
     if (home.note(KIND) or {}).get("sample"):
         raise RefusedError(
             f"{home.folder} holds the shipped sample: give your own invoices another folder with --data or REMIT_DATA"
