@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import asyncpg
+import psutil
 import pytest
 
+from remit_local import postgres
 from remit_local.postgres import EmbeddedPostgres, PostgresFailedError
 
 
@@ -47,3 +52,45 @@ async def test_what_was_begun_and_left_is_begun_anew(tmp_path: Path) -> None:
         await server.create_databases("one")
         assert await answer(server, "one") == 42
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+def kill(server: EmbeddedPostgres) -> Path:
+    """As a machine that fails: nothing is tidied up. Gives the file that names the server's process."""
+    pid_file = server.folder / "postmaster.pid"
+    postmaster = psutil.Process(int(pid_file.read_text().split()[0]))
+    family = [postmaster, *postmaster.children(recursive=True)]
+    for one in family:
+        with suppress(psutil.NoSuchProcess):
+            one.kill()
+    psutil.wait_procs(family, timeout=10)
+    return pid_file
+
+
+async def test_after_a_power_failure_the_number_of_its_process_may_be_anothers(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    with EmbeddedPostgres(tmp_path / "data", durable=False) as server:
+        pid_file = kill(server)
+        _, *rest = pid_file.read_text().splitlines()
+        pid_file.write_text("\n".join([str(os.getpid()), *rest]) + "\n")
+        assert not server.is_running()
+        server.start()
+        assert await answer(server, "postgres") == 42
+
+
+async def test_recovery_may_take_longer_than_a_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path.chmod(0o755)
+    with EmbeddedPostgres(tmp_path / "data") as server:
+        kill(server)
+        (server.folder / "recovery.signal").touch()
+        with (server.folder / "postgresql.auto.conf").open("a") as conf:
+            conf.write("restore_command = 'sleep 1; false'\nhot_standby = off\n")
+        wheel = postgres._wheel().postgres_server
+        run = wheel.pgexec
+
+        def impatient(command: str, arguments: Any, timeout: float = 0.7, **options: Any) -> str:
+            return run(command, arguments, timeout=min(timeout, 0.7), **options)
+
+        monkeypatch.setattr(wheel, "pgexec", impatient)
+        server.start()
+        monkeypatch.undo()
+        assert await answer(server, "postgres") == 42

@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import subprocess
+import time
 import warnings
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,8 @@ if TYPE_CHECKING:  # loaded when first needed: most commands only ask the servic
 
 # A port only names the socket file; it is fixed so that a PGPORT in the environment changes nothing.
 PORT = 5432
+# How long a server may take to recover what a crash left behind.
+RECOVERY_SECONDS = 600.0
 # Safe settings for a laptop; a throwaway server trades durability, which nobody will need, for speed.
 SETTINGS = {
     "port": str(PORT),
@@ -65,7 +68,7 @@ class EmbeddedPostgres:
             if not (self.folder / "PG_VERSION").exists():
                 self._initialise()
             server = _wheel().postgres_server.PostgresServer(self.folder, cleanup_mode="stop")
-            server.start()
+            self._start(server)
         except (subprocess.SubprocessError, AssertionError, RuntimeError, OSError) as error:
             raise PostgresFailedError(self._why(error)) from error
         self._server = server
@@ -86,11 +89,7 @@ class EmbeddedPostgres:
 
     def is_running(self) -> bool:
         """Whether a server, of this or another process, has the folder open."""
-        try:
-            found = _wheel().utils.PostmasterInfo.read_from_pgdata(self.folder)
-        except (AssertionError, ValueError, OSError):  # its file is being written
-            return False
-        return found is not None and bool(found.is_running())
+        return self._status() is not None
 
     @property
     def socket_dir(self) -> Path:
@@ -132,6 +131,33 @@ class EmbeddedPostgres:
     @staticmethod
     async def _databases(connection: asyncpg.Connection) -> set[str]:
         return {row["datname"] for row in await connection.fetch("SELECT datname FROM pg_database")}
+
+    def _start(self, server: Any) -> None:
+        """What was stopped in the middle of its work recovers first, which may take longer than the wheel waits.
+
+        A machine that failed leaves the number of a process that may be anybody's by now: it is no server's.
+        """
+        if self._status() is None:
+            (self.folder / "postmaster.pid").unlink(missing_ok=True)
+        try:
+            server.start()
+        except subprocess.TimeoutExpired:
+            give_up = time.monotonic() + RECOVERY_SECONDS
+            while (status := self._status()) != "ready":
+                if status is None or time.monotonic() > give_up:
+                    raise
+                time.sleep(0.1)
+            server.start()
+
+    def _status(self) -> str | None:
+        """What the server says of itself, `starting` or `ready`; None when none is running."""
+        try:
+            found = _wheel().utils.PostmasterInfo.read_from_pgdata(self.folder)
+        except (AssertionError, ValueError, OSError):  # its file is being written
+            return None
+        if found is None or not found.is_running() or found.process.name() != "postgres":
+            return None
+        return str(found.status)
 
     def _initialise(self) -> None:
         """Beside its place, then moved there: whatever stops this half way, the next start begins it anew."""
