@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
-import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,14 +11,12 @@ from pathlib import Path
 from remit_testing.at_once import now, rungs_settle_seconds
 from remit_testing.figures import Invariant
 from remit_testing.fixtures import MakeDatabase
-from remit_testing.running import Running
+from remit_testing.kills import EVERYWHERE, SENDING, killed_once
 from remit_testing.scene import UNKNOWN_PER_CRASH, scene
 
 from remit_events import faults
 from remit_local.home import SERVICES
 
-EVERYWHERE = (faults.BEFORE_COMMIT, faults.AFTER_COMMIT, faults.AFTER_PUBLISH, faults.BEFORE_OFFSET)
-SENDING = (faults.SENDING, faults.ANSWERED)
 TURNS = ("invoice-svc", "notifier-svc", "scheduler-svc", "escalation-svc", "notifier-svc") * len(EVERYWHERE)
 # More wait for approval than are approved in all rounds, or escalation-svc would have nothing to tell in the last.
 WAITING_PER_ROUND = 3
@@ -28,7 +24,6 @@ WAITING_PER_ROUND = 3
 # longer with more that wait.
 RUNGS_AFTER = 60.0
 WAITING_A_SECOND = 20
-HIT_SECONDS = 60.0
 SETTLE_SECONDS = 90.0
 
 
@@ -81,17 +76,6 @@ async def test_killed_at_every_point_nothing_is_lost_and_nothing_sent_twice(
     invariant(17, f"kill -9 between `sending` and `sent`, bus on {where}").held(
         rounds=died, taken=len(on.peer.ledger), sent_twice=0, **result.deliveries
     )
-
-
-async def killed_once(running: Running, service: str, point: str) -> None:
-    """Waits until a process comes to the point and dies there, and starts it again."""
-    running.arm(service, point)
-    give_up = time.monotonic() + HIT_SECONDS
-    while not running.hit():
-        running.check()
-        assert time.monotonic() < give_up, f"{service} never came to {point}\n{running.said()}"
-        await asyncio.sleep(0.02)
-    running.start(service, await running.killed())
 
 
 def test_the_clock_of_the_rungs() -> None:

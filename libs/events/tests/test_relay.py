@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator, Sequence
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-import asyncpg
 import pytest
 from prometheus_client import REGISTRY
 from remit_testing.delivery import (
@@ -206,65 +204,6 @@ async def test_the_age_of_what_waits_is_told(database: DeliveryDatabase, bus: Fa
     await relay.run()
     assert REGISTRY.get_sample_value("remit_outbox_age_seconds", {"service": "aged-svc"}) == 0
     await relay.close()
-
-
-async def test_order_per_key_with_three_relays_that_are_killed(
-    database: DeliveryDatabase,
-    bus: FaultyBus,
-) -> None:
-    """Seeded; kills are lost answers of the bus and database sessions that are ended under the relay."""
-    chance = random.Random(7)  # noqa: S311
-    customers = [uuid4() for _ in range(12)]
-    stop = asyncio.Event()
-    relays = [Relay(database, bus, "/notifier-svc", SettableClock(), batch=7) for _ in range(3)]
-    kills = 0
-
-    async def write() -> None:
-        counts = dict.fromkeys(customers, 0)
-        for _ in range(250):
-            chosen: list[UUID] = sorted(chance.sample(customers, 3))
-            await database.emit(*(event(c, counts[c]) for c in chosen))
-            for c in chosen:
-                counts[c] += 1
-            await asyncio.sleep(chance.random() * 0.004)
-
-    async def run(relay: Relay) -> None:
-        while not stop.is_set():
-            relay._lock_at = 0.0
-            try:
-                await relay.run()
-            except (BusError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError):
-                await asyncio.sleep(0.001)
-            await asyncio.sleep(0.001)
-
-    async def kill() -> None:
-        nonlocal kills
-        while not stop.is_set():
-            await asyncio.sleep(0.015)
-            bus.fail_after = chance.randrange(2)
-            kills += len(
-                await database.rows(
-                    "SELECT pg_terminate_backend(pid) FROM (SELECT DISTINCT pid FROM pg_locks"
-                    " WHERE locktype = 'advisory' AND database = (SELECT oid FROM pg_database"
-                    " WHERE datname = current_database())) l"
-                )
-            )
-
-    running = [asyncio.create_task(run(relay)) for relay in relays] + [asyncio.create_task(kill())]
-    await write()
-    stop.set()
-    await asyncio.gather(*running)
-    bus.fail_after = 0
-    for relay in relays:
-        await relay.close()
-    last = Relay(database, bus, "/notifier-svc", SettableClock())
-    await last.run()
-    await last.close()
-    assert kills > 20
-    assert await database.rows(UNPUBLISHED) == [(0,)]
-    delivered = first_numbers(await read_all(bus, TOPIC))
-    assert sum(map(len, delivered.values())) == 750
-    assert all(numbers == sorted(numbers) for numbers in delivered.values())
 
 
 async def test_relays_share_the_shards_and_take_over(

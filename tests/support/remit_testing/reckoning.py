@@ -7,11 +7,21 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from uuid import UUID, uuid5
 
+from remit_local.home import SERVICES
 from remit_testing.at_once import AMOUNT_MINOR, STEP
 from remit_testing.smtp_peer import SmtpPeer
 from remit_testing.stores import Stores, Told
 from remit_testing.traffic import Traffic
 
+# Where the owner and the others keep versions.
+VERSIONS = {
+    "invoice": {
+        "invoice-svc": "SELECT id, version FROM invoice",
+        "scheduler-svc": "SELECT invoice_id AS id, version FROM follow_up",
+        "escalation-svc": "SELECT invoice_id AS id, invoice_version AS version FROM escalation_case",
+    },
+    "customer": dict.fromkeys(SERVICES, "SELECT id, version FROM customer"),
+}
 ENDED = ("sent", "failed", "unknown", "cancelled")
 
 
@@ -34,6 +44,7 @@ async def reckon(stores: Stores, traffic: Traffic, peer: SmtpPeer) -> Reckoning:
     result = Reckoning()
     told = await stores.told()
     await _timeline(result, stores, told)
+    await _copies(result, stores)
     await _money(result, stores, traffic, told)
     touches = await _touches(result, stores)
     _messages(result, traffic, told, touches)
@@ -51,6 +62,16 @@ async def _timeline(result: Reckoning, stores: Stores, told: list[Told]) -> None
     result.expect("events missing in the timeline", emitted - there.keys())
     result.expect("timeline rows nobody emitted", there.keys() - emitted)
     result.expect("events twice in the timeline", (one for one, times in there.items() if times > 1))
+
+
+async def _copies(result: Reckoning, stores: Stores) -> None:
+    """Every service knows each invoice and each customer as invoice-svc does: in the newest version."""
+    for what, statements in VERSIONS.items():
+        of = {name: dict(tuple(row) for row in await stores.rows(name, sql)) for name, sql in statements.items()}
+        newest = of.pop("invoice-svc")
+        for name, known in of.items():
+            wrong = (f"{one} {known.get(one)} of {newest[one]}" for one in newest if known.get(one) != newest[one])
+            result.expect(f"{name}: not the newest {what}", wrong)
 
 
 async def _money(result: Reckoning, stores: Stores, traffic: Traffic, told: list[Told]) -> None:

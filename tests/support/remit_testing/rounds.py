@@ -11,13 +11,14 @@ from collections.abc import Callable
 
 import pytest
 
-FULL, SEED = "--full", "--seed"
+FULL, ROUNDS, SEED = "--full", "--rounds", "--seed"
 # One that is always tried; `make chaos SEED=…` tries another.
 USUAL_SEED = 20_260_302
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(FULL, action="store_true", help="all rounds of races and crashes, not a short part of them")
+    parser.addoption(ROUNDS, type=int, help="so many rounds of each, whatever the test would choose")
     parser.addoption(SEED, type=int, default=USUAL_SEED, help="what chance begins with (default %(default)s)")
 
 
@@ -26,6 +27,9 @@ def rounds(request: pytest.FixtureRequest) -> Callable[..., int]:
     """Call it with `full` and `short`; gives the one that was asked for."""
 
     def choose(*, full: int, short: int) -> int:
+        given: int | None = request.config.getoption(ROUNDS)
+        if given is not None:
+            return given
         return full if request.config.getoption(FULL) else short
 
     return choose

@@ -29,7 +29,7 @@ from remit_testing.ports import free_port
 
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "XDG_RUNTIME_DIR", "VIRTUAL_ENV")
 STOP_SECONDS = 40.0
-READY_SECONDS = 60.0
+READY_SECONDS = 120.0  # on a busy machine
 
 Who = tuple[str, int]
 
