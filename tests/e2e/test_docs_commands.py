@@ -50,6 +50,7 @@ STAND_INS = {
     ),
     "remit parked retry SERVICE KEY": Typed("remit parked retry notifier-svc none", 2, "none"),
     'remit parked drop SERVICE EVENT --reason "…"': Typed('remit parked drop notifier-svc none --reason "gone"', 2),
+    'remit reopen INVOICE --reason "…"': Typed('remit reopen INVOICE --reason "paid to us"', 2, "it goes on by itself"),
     "remit replay": Typed("remit replay invoice-svc --since {yesterday} --dry-run", says="would be published again"),
     "remit policy save FILE.yaml --for business": Typed("remit policy save patient.yaml --for business"),
     "remit ladder save FILE.yaml --for business": Typed("remit ladder save ladder.yaml --for business"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import time
@@ -35,6 +36,7 @@ def test_the_first_day(terminal: Terminal, figure: Callable[[str], None]) -> Non
         figure(f"remit run in an empty folder: {first.seconds_to_ready:.1f} s to the table")
         the_table(said, terminal)
         the_commands(terminal, said)
+        refused_and_asked_again(terminal)
         before = mailbox(terminal)
         assert first.interrupted(STOP_SECONDS) == 0
         assert first.said.rstrip().endswith("Stopped.")
@@ -100,6 +102,20 @@ def the_commands(terminal: Terminal, said: str) -> None:
     assert number in pay
     assert number not in {one["number"] for one in json.loads(curl)["data"]}, "what was just paid is not overdue"
     assert "step" in plan.lower()
+
+
+def refused_and_asked_again(terminal: Terminal) -> None:
+    """A demand a person rejects says why it waits, until a person has it asked for again."""
+    found = re.search(r"[0-9a-f-]{36} +(\S+) .* formal-demand ", terminal.remit("approvals").stdout)
+    assert found
+    number = found[1]
+    assert terminal.remit("reject", number, "--reason", "they will pay").returncode == 0
+    assert "the rung was refused: they will pay; " in terminal.remit("why", number).stdout
+    again = terminal.remit("reopen", number, "--reason", "they did not")
+    assert (again.returncode, again.stdout.startswith(f"Re-opened: formal-demand of invoice {number}")) == (0, True)
+    assert "they will pay" not in terminal.remit("why", number).stdout
+    twice = terminal.remit("reopen", number, "--reason", "they did not")
+    assert (twice.returncode, "it goes on by itself" in twice.stderr) == (2, True)
 
 
 def mailbox(terminal: Terminal) -> dict[str, str]:

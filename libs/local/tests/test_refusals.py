@@ -13,8 +13,8 @@ from remit_testing.unprivileged import remit
 from remit_local.home import Home
 
 LEDGER = """customer_id,customer_name,email,phone,profile,country,timezone,language,invoice_number,issue_date,due_date,\
-amount,currency
-C1,Acme,,,,DE,,,R1,2026-01-05,2026-02-04,97.60,EUR
+amount,currency,sms_consent,address
+C1,Acme,,,,DE,,,R1,2026-01-05,2026-02-04,97.60,EUR,,
 """
 FIRST_PORT = "20961"
 

@@ -125,6 +125,7 @@ async def test_a_refusal_stands_until_a_person_reopens_the_case(world: Any, day:
     assert (await world.get("/v1/approvals", status="pending"))["data"] == []
     case = await world.case(bill)
     assert [r["rule"] for r in case["reasons"]] == ["rejected"]
+    assert case["reasons"][0]["text"].startswith("the rung was refused: they will pay; re-open the case")
     await world.post(f"/v1/cases/{case['case_id']}/reopen", {"by": "M", "reason": "they did not"})
     await world.post(f"/v1/cases/{case['case_id']}/reopen", {"by": "M", "reason": "again"}, status=409)
     await world.live_until(day(93))

@@ -191,7 +191,7 @@ def test_an_ended_invoice_closes_the_case(status: str, outcome: str) -> None:
 
 def test_approval_pending_rejected_and_the_end_of_the_ladder() -> None:
     assert rules(replace(CALLED, pending="formal-demand"), 40) == ["approval-pending"]
-    assert rules(replace(CALLED, rejected=frozenset({"formal-demand"})), 40) == ["rejected"]
+    assert rules(replace(CALLED, rejected={"formal-demand": "they will pay"}), 40) == ["rejected"]
     done = replace(DEMANDED, taken=tuple(Taken(r.key, day(47)) for r in LADDER.rungs))
     assert rules(done, 200) == ["ladder-done"]
     assert evaluate(CALLED, None, day(40)).reasons[0].rule == "no-ladder"

@@ -7,18 +7,9 @@ from datetime import date
 from pathlib import Path
 
 REQUIRED = ("customer_id", "customer_name", "country", "invoice_number", "issue_date", "due_date", "amount", "currency")
-OPTIONAL = (
-    "email",
-    "phone",
-    "profile",
-    "timezone",
-    "language",
-    "disputed",
-    "paid_date",
-    "open_amount",
-    "sms_consent",
-    "address",
-)
+OF_CUSTOMER = ("email", "phone", "address", "profile", "timezone", "language", "sms_consent")
+STATED = ("disputed", "paid_date", "open_amount")  # a missing one says nothing
+OPTIONAL = OF_CUSTOMER + STATED
 COLUMNS = REQUIRED + OPTIONAL
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from remit_local.cells import date_pattern
 from remit_local.errors import RefusedError
-from remit_local.ledger import COLUMNS, OPTIONAL, REQUIRED, Ledger, RowProblem
+from remit_local.ledger import COLUMNS, OF_CUSTOMER, REQUIRED, Ledger, RowProblem
 from remit_local.ledger_row import RowReader, may_be_number
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -173,7 +173,7 @@ def _columns(path: Path, header: Sequence[str], options: ReadOptions, notices: l
         )
     if unknown:
         notices.append(f"Columns ignored: {', '.join(unknown)}.")
-    absent = [name for name in OPTIONAL if name not in columns.values()]
+    absent = [name for name in OF_CUSTOMER if name not in columns.values()]
     if absent:
         individuals = " New customers count as individuals." if "profile" in absent else ""
         notices.append(f"Columns not in the file, left empty: {', '.join(absent)}.{individuals}")

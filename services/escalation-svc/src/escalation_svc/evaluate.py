@@ -5,8 +5,8 @@ Source of the rules: "Escalation ladders" of the domain rules and ADR 0003.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Literal
 from uuid import UUID
@@ -43,7 +43,8 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class CaseFacts:
-    """What is known of one invoice's case; `pending` waits for an approval, `rejected` were refused one (rung keys)."""
+    """What is known of one invoice's case; `pending` waits for an approval, `rejected` were refused one (rung keys,
+    with the reason given)."""
 
     invoice: InvoiceState
     profile: Profile
@@ -51,7 +52,7 @@ class CaseFacts:
     contacts: tuple[Contact, ...] = ()
     taken: tuple[Taken, ...] = ()
     pending: str | None = None
-    rejected: frozenset[str] = frozenset()
+    rejected: Mapping[str, str] = field(default_factory=dict)
 
     def reminders(self) -> int:
         """Distinct touches sent after the due date with a delivery sent and not failed; channels count once."""
@@ -164,7 +165,7 @@ def _undecided(rung: Rung, facts: CaseFacts) -> Iterator[Reason]:
     if rung.key == facts.pending:
         yield Reason("approval-pending", actual=rung.key)
     if rung.key in facts.rejected:
-        yield Reason("rejected", actual=rung.key)
+        yield Reason("rejected", actual=facts.rejected[rung.key])
 
 
 def _unmet(rung: Rung, facts: CaseFacts, today: date) -> Iterator[Reason]:

@@ -135,5 +135,5 @@ class Case:
             contacts=tuple(Contact(c.touch_id, place.day(c.at), c.stage, c.status) for c in self.contacts.values()),
             taken=tuple(Taken(row.key, row.triggered_on) for row in self.standing()),
             pending=pending.rung if pending else None,
-            rejected=frozenset(row.rung for row in asked if row.status == "rejected"),
+            rejected={row.rung: row.reason or "" for row in asked if row.status == "rejected"},
         )

@@ -16,7 +16,7 @@ _SENTENCES = {
     "payment-in-flight": "a payment is on its way",
     "no-due-date": "the invoice has no due date",
     "approval-pending": "the rung waits for a person's approval",
-    "rejected": "the rung was refused; re-open the case to have it taken again",
+    "rejected": "the rung was refused: {actual}; re-open the case (remit reopen) to have it asked for again",
     "demand-not-sent": "the formal demand was ordered but no delivery of it has gone out",
     "days-overdue": "{actual}, {needed} days overdue needed",
     "reminders": "{actual} sent after the due date, {needed} needed",

@@ -1,4 +1,4 @@
-"""Rungs that wait for a person: list them, look at what would be sent, approve or reject."""
+"""Rungs that wait for a person: list them, look at what would be sent, approve, reject, or think again."""
 
 from __future__ import annotations
 
@@ -72,11 +72,30 @@ def approve(
 def reject(
     ctx: typer.Context, approval: Approval, reason: Annotated[str, typer.Option("--reason")], by: By = None
 ) -> None:
-    """Reject a rung; it is not taken until its case is re-opened."""
+    """Reject a rung; it is not taken until its case is re-opened (`remit reopen`)."""
     with Remit.of(given(ctx).folder) as remit:
         body = {"by": by or getpass.getuser(), "reason": reason}
         done = remit.post("escalation-svc", f"/v1/approvals/{_id(remit, approval)}/reject", body)
     say(f"Rejected: {done['rung']} of invoice {done['invoice_number']}.")
+
+
+@app.command()
+def reopen(
+    ctx: typer.Context,
+    invoice: Annotated[str, typer.Argument(metavar="INVOICE", help="Its number or id.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept.")],
+    by: By = None,
+) -> None:
+    """Have a rung that was rejected asked for again, or a demand that could not be sent ordered again."""
+    with Remit.of(given(ctx).folder) as remit:
+        found = remit.need_invoice(invoice)
+        case = next(remit.pages("escalation-svc", "/v1/cases", invoice=found["id"]), None)
+        if case is None:
+            raise RefusedError(f"invoice {found['number']} has no case: it is {found['status']}")
+        body = {"by": by or getpass.getuser(), "reason": reason}
+        case = remit.post("escalation-svc", f"/v1/cases/{case['case_id']}/reopen", body)
+    waits = "; ".join(one["text"] for one in case["reasons"])
+    say(f"Re-opened: {case['next_rung']} of invoice {found['number']}{f' ({waits})' if waits else ''}.")
 
 
 def _id(remit: Remit, given_as: str) -> str:
