@@ -22,6 +22,7 @@ from remit_testing.ports import free_ports
 from typer.testing import CliRunner, Result
 
 from remit_local.cli import add_commands
+from remit_local.client import Remit as Api
 
 HEADER = "customer_id,customer_name,email,phone,profile,country,timezone,language,invoice_number,issue_date,due_date"
 READY_SECONDS = 90
@@ -248,14 +249,68 @@ def test_why_plan_pay_and_hold(remit: Remit, tmp_path: Path) -> None:
     assert remit("why", "nobody").exit_code == 2
 
 
-def test_plan_shows_what_was_decided_and_waits(remit: Remit, tmp_path: Path) -> None:
-    """Switched off, the invoice itself waits in notifier-svc; the scheduler knows nothing of it."""
+def sends(result: Result) -> list[tuple[str, str]]:
+    """The reminders that a plan lists with their days, but the first, which leaves at once in office hours."""
+    found = re.findall(r"^\w{3} (\d{4}-\d\d-\d\d) .* overdue +(\S+)", result.stdout, re.MULTILINE)
+    return [one for one in found if one[1] != "day-after"]
+
+
+def bounce(data: Path, reference: str) -> None:
+    with Api.of(data) as api:
+        (payment,) = [one for one in api.pages("invoice-svc", "/v1/payments") if one["reference"] == reference]
+        api.post("invoice-svc", f"/v1/payments/{payment['id']}/reverse", {"reason": "bounced"})
+
+
+@pytest.mark.parametrize("by", ["hand", "import"])
+def test_old_debt_is_chased_on_when_its_payment_bounces(remit: Remit, data: Path, tmp_path: Path, by: str) -> None:
+    number, overdue = f"Z-{by}", (today() - timedelta(days=53)).isoformat()
+    due = row(number, customer_id=f"C-{by}", email=f"{by}@z.example", issue_date=overdue, due_date=overdue)
+    path = ledger(tmp_path / "old.csv", [due | {"open_amount": "119.00"}])
+    assert remit("import", path).exit_code == 0
+    before = sends(wait_for(lambda: remit("plan", number, "--days", 90), "final-notice"))
+    assert [step for _, step in before] == ["second", "third", "final-notice"]
+    if by == "import":
+        remit("import", ledger(path, [due | {"open_amount": "0"}]))
+    else:
+        assert remit("pay", number, "119.00", "--ref", "bounces").exit_code == 0
+    wait_for(lambda: remit("plan", number, "--days", 90), "Nothing would leave in the next 90 days.")
+    wait_for(lambda: remit("why", number), "Step final-notice was not sent: the invoice was paid")
+    if by == "import":
+        remit("import", ledger(path, [due | {"open_amount": "119.00"}]))
+    else:
+        bounce(data, "bounces")
+    assert sends(wait_for(lambda: remit("plan", number, "--days", 90), "final-notice")) == before
+
+
+def test_debt_of_half_a_year_waits_for_a_person_and_is_let_go(remit: Remit, tmp_path: Path) -> None:
+    long_ago = (today() - timedelta(days=200)).isoformat()
+    old = row("O-1", customer_id="C-old", issue_date=long_ago, due_date=long_ago)
+    told = remit("import", ledger(tmp_path / "old.csv", [old]))
+    assert "1 open invoice came in more than 180 days overdue, and nothing is sent about it" in told.stdout
+    assert "came in more than" not in remit("import", tmp_path / "old.csv").stdout
+    assert "O-1 " in wait_for(lambda: remit("review"), "`remit release INVOICE`").stdout
+    said = wait_for(lambda: remit("why", "O-1"), "It waits for a person").stdout
+    assert re.search(r"Next: step day-after waits: .* a person looks at it first", said)
+    assert f"is followed up from {today()} on" in remit("release", "O-1").stdout
+    assert remit("review").stdout == "Nothing waits for review.\n"
+    assert "Next: step day-after goes " in remit("why", "O-1").stdout
+    assert "O-1: Next: step second goes " in remit("why", "C-old").stdout
+    assert remit("release", "O-1").exit_code == 2
+
+
+def test_plan_shows_what_was_decided_and_waits(remit: Remit, data: Path, tmp_path: Path) -> None:
+    """Switched off, the invoice itself waits in notifier-svc; the scheduler knows nothing of it. So do its thanks."""
     assert remit("automation", "off").exit_code == 0
     issued = row("E1", customer_id="C8", timezone="UTC", issue_date=today().isoformat(), due_date="2099-01-04")
     assert remit("import", ledger(tmp_path / "new.csv", [issued])).exit_code == 0
     planned = wait_for(lambda: remit("plan", "E1", "--render", tmp_path / "out"), "(waits:")
     assert re.search(r"Acme GmbH +email +invoice", planned.stdout)
     assert any("E1" in file.read_text(encoding="utf-8") for file in (tmp_path / "out").glob("*.txt"))
+    assert remit("pay", "E1", "119.00", "--ref", "returned").exit_code == 0
+    assert "(waits: automation is off)" in wait_for(lambda: remit("plan", "E1"), "thanks").stdout
+    bounce(data, "returned")
+    planned = wait_for(lambda: remit("plan", "E1"), "E1: the thank-you will not be sent: it is owed again.")
+    assert not re.search(r"email +thanks", planned.stdout)
     assert remit("automation", "on").exit_code == 0
 
 

@@ -6,11 +6,13 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from remit_local.client import readable
 from remit_local.ledger import Ledger, LedgerRow, RowProblem
 from remit_service.money import from_minor
+from scheduler_svc.plan import REVIEW_AFTER_DAYS
 
 # The service takes 1,000 rows and 2 MB at once.
 BATCH = 1000
@@ -47,6 +49,8 @@ class ImportReport:
     conflicts: list[Difference] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    for_review: int = 0
+    """New open invoices that are so old that a person looks at them first."""
 
 
 def import_ledger(
@@ -120,11 +124,18 @@ def _take(report: ImportReport, ledger: Ledger, row: LedgerRow, result: dict[str
             ledger.reject(problem)
         return
     report.rows[status] += 1
+    report.for_review += status == "created" and _very_old(row)
     found = {one["field"]: (one["ours"], one["theirs"]) for one in result["conflicts"]}
     currencies = found.get("currency", (row.currency, row.currency))
     for name, values in found.items():
         ours, theirs = (_cell(name, value, of) for value, of in zip(values, currencies, strict=True))
         report.conflicts.append(Difference(row.invoice_number, COLUMN_OF.get(name, name), ours, theirs))
+
+
+def _very_old(row: LedgerRow) -> bool:
+    owed = row.paid_date is None and row.open_minor != 0
+    today = datetime.now(UTC).date()
+    return owed and row.due_date is not None and (today - row.due_date).days > REVIEW_AFTER_DAYS
 
 
 def _cell(name: str, value: Any, currency: str) -> str:

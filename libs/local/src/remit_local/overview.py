@@ -14,9 +14,11 @@ from remit_local.client import Remit
 from remit_local.commands.acting import money
 from remit_local.commands.planning import in_time
 from remit_local.console import row, say, show, table
+from remit_local.explaining import review_needed
 from remit_local.home import DEFAULT, SERVICES, Home
 from remit_local.right_now import why_not_now
 from remit_local.sending_state import sending_state
+from remit_local.sentences import counted
 
 SENT_SHOWN = 14
 PLANNED_SHOWN = 8
@@ -27,7 +29,8 @@ LONGEST_DAYS = 365  # as far as plans reach
 def overview(remit: Remit, home: Home, urls: dict[str, str]) -> None:
     """The whole of it."""
     _tell_sent(remit)
-    _tell_planned(remit)
+    _tell_planned(remit, program(home))
+    _tell_reviews(remit, program(home))
     _tell_waiting(remit)
     say(f"Mailbox: {shown(home.mailbox)} (.eml files; SMS as .sms.txt and letters as .letter.pdf beside them)")
     for line in sending_state(remit):
@@ -46,7 +49,7 @@ def _tell_sent(remit: Remit) -> None:
     if not newest:
         say("Nothing has been sent yet.")
         return
-    count = f"{len(newest)}" if len(newest) < 1000 else "more than 1,000"
+    count = counted(len(newest), "message") if len(newest) < 1000 else "more than 1,000 messages"
     latest = f", the latest {SENT_SHOWN}" if len(newest) > SENT_SHOWN else ""
     sent = table(
         "when (UTC)",
@@ -54,7 +57,7 @@ def _tell_sent(remit: Remit) -> None:
         "by",
         "why",
         "message",
-        title=f"Sent: {count} messages{latest}",
+        title=f"Sent: {count}{latest}",
         cut=["when (UTC)", "message"],
     )
     for one in reversed(newest[:SENT_SHOWN]):
@@ -78,15 +81,15 @@ def why_sent(delivery: dict[str, Any]) -> str:
 def _distance(days: int) -> str:
     if days == 0:
         return "is due today"
-    count = "1 day" if abs(days) == 1 else f"{abs(days)} days"
+    count = counted(abs(days), "day")
     return f"is {count} overdue" if days > 0 else f"is due in {count}"
 
 
-def _tell_planned(remit: Remit) -> None:
+def _tell_planned(remit: Remit, remit_: str) -> None:
     now = datetime.now(UTC)
     planned = _planned_until(remit, now + timedelta(days=PLANNED_DAYS))
     first = next(iter(planned or _planned_until(remit, now + timedelta(days=LONGEST_DAYS))), None)
-    reason = why_not_now(remit, first, now) if first else "No message is planned: there is no open invoice to follow."
+    reason = why_not_now(remit, first, now) if first else _why_none(remit, remit_)
     if reason:
         say(reason)
     if not planned:
@@ -102,6 +105,19 @@ def _tell_planned(remit: Remit) -> None:
     say()
 
 
+def _why_none(remit: Remit, remit_: str) -> str:
+    open_one = next(remit.pages("invoice-svc", "/v1/invoices", status="open", limit=1), None)
+    if open_one is None:
+        return "No message is planned: there is no open invoice to follow."
+    return f"No message is planned. What stands in the way: {remit_} why {shlex.quote(open_one['number'])}"
+
+
+def _tell_reviews(remit: Remit, remit_: str) -> None:
+    waiting = list(islice(remit.pages("scheduler-svc", "/v1/follow-ups", under_review=True), 1000))
+    if waiting:
+        say(f"{review_needed(len(waiting))}: {remit_} review")
+
+
 def _planned_until(remit: Remit, until: datetime) -> list[dict[str, Any]]:
     return in_time(list(islice(remit.pages("scheduler-svc", "/v1/plans", until=until.isoformat()), 500)))
 
@@ -111,7 +127,7 @@ def _tell_waiting(remit: Remit) -> None:
         owed = money(one["balance_minor"], one["currency"])
         say(
             f"Waits for your approval: {one['rung']} for {one['invoice_number']} of {one['customer_name']}, {owed}, "
-            f"{one['days_overdue']} days overdue after {one['reminders_sent']} reminders"
+            f"{counted(one['days_overdue'], 'day')} overdue after {counted(one['reminders_sent'], 'reminder')}"
         )
 
 

@@ -20,6 +20,13 @@ WEEKDAYS = {
     "sat": "a Saturday",
     "sun": "a Sunday",
 }
+HAPPENED = {
+    "sent": "was sent",
+    "merged": "went along with another",
+    "suppressed": "was not sent",
+    "skipped": "was passed over",
+    "deferred": "waits",
+}
 CHANNEL_WHY = {
     "no-address": "no address is known",
     "no-consent": "there is no consent",
@@ -30,19 +37,15 @@ CHANNEL_WHY = {
 
 def sentence(decision: Mapping[str, Any]) -> str:
     """Why the step went or not: `decision` is a row of GET /v1/decisions."""
-    inputs: Inputs = decision.get("inputs") or {}
-    said = RULES.get(decision["rule"])
-    because = said(inputs) if said else _plainly(inputs)
-    head = {
-        "sent": f"Step {decision['step']} was sent",
-        "merged": f"Step {decision['step']} went along with another",
-        "suppressed": f"Step {decision['step']} was not sent",
-        "skipped": f"Step {decision['step']} was passed over",
-        "deferred": f"Step {decision['step']} waits",
-    }[decision["outcome"]]
     until = decision.get("until")
     later = f" It is decided again at {moment(until, decision.get('timezone'))}." if until else ""
-    return f"{head}: {because}.{later}"
+    return f"Step {decision['step']} {HAPPENED[decision['outcome']]}: {because(decision)}.{later}"
+
+
+def because(decision: Mapping[str, Any]) -> str:
+    """The rule in words, with what it looked at."""
+    inputs: Inputs = decision.get("inputs") or {}
+    return RULES.get(decision["rule"], _plainly)(inputs)
 
 
 def headline(decision: Mapping[str, Any], zone: str | None) -> str:
@@ -63,7 +66,12 @@ def day(iso: Any) -> str:
 
 
 def days(count: int) -> str:
-    return "1 day" if count == 1 else f"{count} days"
+    return counted(count, "day")
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 day`, `2 days`."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def standing(invoice: Mapping[str, Any], customer: Mapping[str, Any]) -> Iterator[str]:
@@ -123,7 +131,7 @@ def day_off(why: Any) -> str:
 
 def _merged(inputs: Inputs) -> str:
     harder = inputs.get("harder_step") or inputs.get("step") or inputs.get("with") or "a harder one"
-    return f"on the same occasion only the hardest step goes, and that was {harder}"
+    return f"on the same occasion only the hardest step goes, {harder}"
 
 
 def _before_issue(inputs: Inputs) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from remit_local.cli import app, given
-from remit_local.client import Remit
+from remit_local.client import ApiError, Remit
 from remit_local.commands.importing import CommaOption
 from remit_local.console import say
 from remit_local.days import parse_day
@@ -84,11 +84,25 @@ def hold(ctx: typer.Context, subject: Subject, reason: Reason, until: Until = No
 
 @app.command()
 def release(ctx: typer.Context, subject: Subject, reason: Reason = "released by staff") -> None:
-    """End a hold; what fell due meanwhile follows the policy's catch-up rule."""
+    """End a hold, and let old debt go on (`remit review`); what was missed follows the policy's catch-up rule."""
     with Remit.of(given(ctx).folder) as remit:
+        kind, found = subject_of(remit, subject)
+        if kind == "invoice" and not found["hold"] and (enters_on := _reviewed(remit, found["id"])):
+            say(f"Invoice {found['number']} is followed up from {enters_on} on.")
+            return
         name, path = subject_path(remit, subject)
         remit.post("invoice-svc", f"{path}/release", {"reason": reason})
     say(f"{name} is followed up again.")
+
+
+def _reviewed(remit: Remit, invoice_id: str) -> str | None:
+    """Lets old debt go on that waited for review; None when it did not."""
+    try:
+        return str(remit.post("scheduler-svc", f"/v1/follow-ups/{invoice_id}/release")["enters_on"])
+    except ApiError as error:
+        if error.status not in (404, 409):
+            raise
+        return None
 
 
 @app.command()

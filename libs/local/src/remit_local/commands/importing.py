@@ -85,6 +85,8 @@ def imported(remit: Remit, ledger: Ledger, *, dry_run: bool) -> ImportReport:
 
 def tell(ledger: Ledger, report: ImportReport, *, dry_run: bool) -> None:
     """What became of the rows, what to look at, and where the rejected ones are."""
+    from remit_local.explaining import review_needed
+
     tell_notices(ledger)
     counts = table("rows", "count", right=["count"], title="Would be" if dry_run else None)
     for status in ("created", "changed", "unchanged", "conflict", "rejected"):
@@ -94,6 +96,8 @@ def tell(ledger: Ledger, report: ImportReport, *, dry_run: bool) -> None:
         say(note)
     if len(report.notes) > NOTES_SHOWN:
         say(f"… and {len(report.notes) - NOTES_SHOWN} more such notes")
+    if report.for_review:
+        say(f"{review_needed(report.for_review)}: `remit review`")
     if report.conflicts:
         found = table("invoice", "field", "in Remit", "in the file", title="Differences; what Remit has stands")
         for one in report.conflicts[:SHOWN]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +16,8 @@ from remit_local.console import row, say, show, table
 from remit_local.days import parse_day
 from remit_local.errors import RefusedError
 from remit_local.folders import must_be_writable
+
+INVOICES_SHOWN = 10
 
 # What a message that was decided waits for, in plain words.
 HELD_BY = {
@@ -37,8 +39,8 @@ def plan(
     ] = None,
 ) -> None:
     """Every message that would leave, and everyone passed over with why."""
+    from remit_local.explaining import foretold
     from remit_local.rendering import render_plan
-    from remit_local.sentences import sentence
 
     if render is not None:
         must_be_writable(render)
@@ -50,9 +52,13 @@ def plan(
         if number:
             messages = [m for m in messages if number in (item["number"] for item in m["items"])]
             skipped = [s for s in skipped if s["invoice_number"] == number]
+        untrue = [one for one in messages if one["stage"] == "thanks" and not _still_paid(remit, one)]
+        messages = [one for one in messages if one not in untrue]
         _tell_messages(messages, days)
+        for one in untrue:
+            say(f"{_numbers(one)}: the thank-you will not be sent: it is owed again.")
         for one in skipped:
-            say(f"{one['invoice_number']}: {sentence(_with_inputs(remit, one))}")
+            say(f"{one['invoice_number']}: {foretold(_with_inputs(remit, one))}")
         if render is not None:
             files = render_plan(remit, messages, render)
             say(f"{len(files)} files in {render}, as the messages would read now.")
@@ -70,15 +76,29 @@ def why(
     ] = None,
 ) -> None:
     """Why was this customer, or was this customer not, contacted? In plain sentences."""
+    day = on.date() if on else None
     with Remit.of(given(ctx).folder) as remit:
         invoice = remit.invoice(subject)
-        about, params = _about_invoice(invoice) if invoice else _about_customer(remit, subject)
-        day = on.date().isoformat() if on else None
-        decisions = list(remit.pages("scheduler-svc", "/v1/decisions", **params, on=day))
-        say(about)
-        _tell_decisions(decisions)
         if invoice:
-            _tell_next(remit, invoice)
+            _why_invoice(remit, invoice, day)
+        else:
+            _why_customer(remit, subject, day)
+
+
+@app.command()
+def review(ctx: typer.Context) -> None:
+    """List old debt that a person must let go on: it came in more than 180 days overdue; `remit release INVOICE`."""
+    with Remit.of(given(ctx).folder) as remit:
+        waiting = list(remit.pages("scheduler-svc", "/v1/follow-ups", under_review=True))
+    if not waiting:
+        say("Nothing waits for review.")
+        return
+    listed = table("invoice", "customer", "due", "open", right=["open"])
+    for one in waiting:
+        name = f"{one['customer_name']} ({one['customer_external_id']})"
+        row(listed, one["number"], name, one["due_date"], money(one["balance_minor"], one["currency"]))
+    show(listed)
+    say("`remit release INVOICE` has one followed up from today on.")
 
 
 def _planned(remit: Remit, until: str) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
@@ -96,7 +116,19 @@ def _decided(remit: Remit) -> list[dict[str, Any]]:
     for one in remit.pages("notifier-svc", "/v1/deliveries", status="pending"):
         at = one["next_attempt_at"] or one["created_at"]
         found.setdefault(one["touch_id"], one | {"at": at, "channels": []})["channels"].append(one["channel"])
+    if found and not remit.get("scheduler-svc", "/v1/automation")["on"]:
+        return [one | {"held_by": "automation-off"} for one in found.values()]
     return list(found.values())
+
+
+def _still_paid(remit: Remit, thanks: dict[str, Any]) -> bool:
+    """Whether the last check will find something to say thanks for: a payment may have been taken back since."""
+    found = (remit.invoice(item["invoice_id"]) for item in thanks["items"])
+    return any(one and one["status"] == "paid" for one in found)
+
+
+def _numbers(message: dict[str, Any]) -> str:
+    return ", ".join(item["number"] for item in message["items"])
 
 
 def in_time(planned: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -115,10 +147,13 @@ def _pages(remit: Remit, until: str) -> Iterator[dict[str, Any]]:
 
 
 def _tell_messages(messages: list[dict[str, Any]], days: int) -> None:
+    from remit_local.sentences import counted
+
+    within = "day" if days == 1 else counted(days, "day")
     if not messages:
-        say(f"Nothing would leave in the next {days} days.")
+        say(f"Nothing would leave in the next {within}.")
         return
-    rows = table("when (UTC)", "customer", "by", "stage", "step", "tone", "about", title=f"In the next {days} days")
+    rows = table("when (UTC)", "customer", "by", "stage", "step", "tone", "about", title=f"In the next {within}")
     for one in messages:
         about = ", ".join(f"{item['number']} {money(item['amount_minor'], item['currency'])}" for item in one["items"])
         at = f"{datetime.fromisoformat(one['at']):%a %Y-%m-%d %H:%M}"
@@ -137,66 +172,69 @@ def _with_inputs(remit: Remit, skipped: dict[str, Any]) -> dict[str, Any]:
     return skipped | {"inputs": same[-1]} if same else skipped
 
 
-def _about_invoice(invoice: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """A line about it, and which decisions are asked for."""
+def _why_invoice(remit: Remit, invoice: dict[str, Any], on: date | None) -> None:
+    from remit_local.explaining import ahead, rungs_ahead
+    from remit_local.sentences import standing
+
+    customer = remit.customer(invoice["customer_id"]) or {}
+    zone = customer.get("timezone")
     owed = money(invoice["balance_minor"], invoice["currency"])
     due = f"due {invoice['due_date']}" if invoice["due_date"] else "without a due date"
-    return f"Invoice {invoice['number']}: {invoice['status']}, {due}, {owed} open", {"invoice": invoice["id"]}
+    say(f"Invoice {invoice['number']}: {invoice['status']}, {due}, {owed} open")
+    cases = _tell_history(remit, zone, on, invoice=invoice["id"])
+    if on:
+        return
+    for line in standing(invoice, customer):
+        say(line)
+    plan = _plan_of(remit, invoice["id"])
+    for line in ahead(plan, zone) if plan else ():
+        say(line)
+    for case in cases:
+        for line in rungs_ahead(case):
+            say(line)
 
 
-def _about_customer(remit: Remit, subject: str) -> tuple[str, dict[str, Any]]:
+def _why_customer(remit: Remit, subject: str, on: date | None) -> None:
+    from remit_local.explaining import ahead, rungs_ahead
+
     customer = remit.customer(subject)
     if customer is None:
         raise RefusedError(f"there is no invoice or customer {subject}: give a number, an external id or an id")
-    return f"Customer {customer['external_id']}, {customer['name']}", {"customer": customer["id"]}
+    zone = customer["timezone"]
+    say(f"Customer {customer['external_id']}, {customer['name']}")
+    cases = {case["invoice_id"]: case for case in _tell_history(remit, zone, on, customer=customer["id"])}
+    if on:
+        return
+    followed = list(remit.pages("scheduler-svc", "/v1/follow-ups", customer=customer["id"]))
+    for one in followed[:INVOICES_SHOWN]:
+        plan = _plan_of(remit, one["invoice_id"])
+        case = cases.get(one["invoice_id"])
+        for line in [*(ahead(plan, zone) if plan else ()), *(rungs_ahead(case) if case else ())]:
+            say(f"{one['number']}: {line}")
+    if len(followed) > INVOICES_SHOWN:
+        say(f"… and {len(followed) - INVOICES_SHOWN} more invoices: `remit why INVOICE`")
 
 
-def _tell_decisions(decisions: list[dict[str, Any]]) -> None:
-    from remit_local.sentences import headline, sentence
+def _tell_history(remit: Remit, zone: str | None, on: date | None, **whose: str) -> list[dict[str, Any]]:
+    """What was decided and done, on one day or ever; gives the cases."""
+    from remit_local.explaining import history
 
-    if not decisions:
-        say("No decision was made: nothing fell due (on that day).")
-    for one in decisions:
-        say(headline(one, one["timezone"]))
-        say(f"  {sentence(one)}")
-
-
-def _tell_next(remit: Remit, invoice: dict[str, Any]) -> None:
-    """What is still to come for it: steps, and the ladder."""
-    from remit_local.sentences import RULES, moment, standing
-
-    customer = remit.customer(invoice["customer_id"]) or {}
-    for line in standing(invoice, customer):
+    day = on.isoformat() if on else None
+    decisions = remit.pages("scheduler-svc", "/v1/decisions", **whose, on=day)
+    cases = list(remit.pages("escalation-svc", "/v1/cases", **whose))
+    lines = history(decisions, cases, zone, on)
+    for line in lines:
         say(line)
-    zone = customer.get("timezone")
-    for one in _steps(remit, invoice["id"]):
-        if one["state"] in ("planned", "waiting"):
-            when = f"goes {moment(one['at'], zone)}" if one["at"] else "waits for a change"
-            because = f" (held back: {one['rule']})" if one["rule"] in RULES else ""
-            by = f"by {', '.join(one['reachable'])}" if one["reachable"] else "to nobody, as no channel reaches them"
-            say(f"Next: step {one['step']} {when} {by}, if nothing changes{because}.")
-        elif one["state"] == "in-flight":
-            say(f"Step {one['step']} is being sent.")
-    for case in remit.pages("escalation-svc", "/v1/cases", invoice=invoice["id"]):
-        _tell_case(case, zone)
+    if not lines:
+        say("Nothing was decided on that day." if on else "Nothing was decided yet: no step has fallen due.")
+    return cases
 
 
-def _steps(remit: Remit, invoice_id: str) -> list[dict[str, Any]]:
+def _plan_of(remit: Remit, invoice_id: str) -> dict[str, Any] | None:
     try:
-        return list(remit.get("scheduler-svc", f"/v1/follow-ups/{invoice_id}/plan")["steps"])
+        found: dict[str, Any] = remit.get("scheduler-svc", f"/v1/follow-ups/{invoice_id}/plan")
     except ApiError as error:
         if error.status != 404:
             raise
-        return []  # a draft is not followed
-
-
-def _tell_case(case: dict[str, Any], zone: str | None) -> None:
-    from remit_local.sentences import moment
-
-    for rung in case["rungs"]:
-        by = f", approved by {rung['approved_by']}" if rung["approved_by"] else ""
-        facts = f"{rung['days_overdue']} days overdue after {rung['reminders_sent']} reminders"
-        say(f"{moment(rung['triggered_at'], zone)} · rung {rung['key']} was taken{by}: {facts}.")
-    if case["status"] != "closed" and case["next_rung"] and (case["days_overdue"] or 0) > 0:
-        waits = "; ".join(reason["text"] for reason in case["reasons"])
-        say(f"Next rung: {case['next_rung']}" + (f" ({waits})." if waits else "."))
+        return None  # a draft is not followed
+    return found
