@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import csv
 import random
+import re
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from remit_local.chart import write_chart
+from remit_local.commands.simulating import tell
+from remit_local.console import err, out
 from remit_local.figures import Settlement, figures
 from remit_local.outputs import (
     LoggedDecision,
@@ -19,6 +23,7 @@ from remit_local.outputs import (
     write_escalations,
     write_messages,
 )
+from remit_local.svg import ticks
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NINE = datetime(2026, 3, 2, 8, tzinfo=UTC)
@@ -155,6 +160,50 @@ def test_the_chart_is_self_contained(tmp_path: Path) -> None:
         assert title in html
 
 
+def test_whom_nothing_could_reach_is_counted() -> None:
+    settlements = [settlement("R1", None), settlement("R2", None), replace(settlement("R3", None), customer_id="C2")]
+    unreached = [LoggedDecision(NINE, "C1", number, "second", "suppressed", "no-channel") for number in ("R1", "R2")]
+    once = [LoggedDecision(NINE, "C2", "R3", "second", "suppressed", "no-channel")]
+    found = figures(settlements, [message("R3", customer_id="C2")], [*unreached, *once], [], date(2026, 3, 31))
+    assert found.summary["unreachable"] == {"customers": ["C1"], "invoices": 2, "amount_minor": {"EUR": 2000}}
+
+
+def test_counts_have_whole_ticks_and_amounts_any() -> None:
+    for top in range(1, 500):
+        marks = ticks(top, whole=True)
+        assert marks[-1] >= top
+        assert all(mark.is_integer() for mark in marks), marks
+        assert 2 <= len(marks) <= 6
+    assert ticks(10) == [0, 2.5, 5, 7.5, 10]
+
+
+def test_a_full_bar_says_so(tmp_path: Path) -> None:
+    """Paid, though only after a later step: the bar's length and its label are both of all that were paid."""
+    sent = [message("R1", step="first", sent_at=NINE - timedelta(days=20)), message("R1", step="second")]
+    path = tmp_path / "chart.html"
+    write_chart(path, figures([settlement("R1", date(2026, 3, 10))], sent, [], [], date(2026, 3, 31)), "x")
+    shares = path.read_text(encoding="utf-8").partition("Share paid after each step")[2].partition("</section>")[0]
+    labels = re.findall(r'class="s">(\d+%)<', shares)
+    assert labels[-2:] == ["100%", "100%"]
+    assert shares.count('<div class="legend">') == 1
+
+
 def test_a_chart_of_nothing_is_drawn(tmp_path: Path) -> None:
     write_chart(tmp_path / "chart.html", figures([], [], [], [], date(2026, 3, 31)), "Nothing")
     assert (tmp_path / "chart.html").read_text(encoding="utf-8").count("<svg") == 4
+
+
+def test_the_summary_says_why_nothing_went_and_whom_nothing_reaches() -> None:
+    decisions = [
+        LoggedDecision(NINE, "C1", "R1", "second", "suppressed", "no-channel"),
+        LoggedDecision(NINE, "C2", "R2", "second", "suppressed", "paid"),
+        LoggedDecision(NINE, "C2", "R2", "first", "sent", "sent"),
+    ]
+    settlements = [settlement("R1", None), replace(settlement("R2", None), customer_id="C2")]
+    found = figures(settlements, [message("R2", customer_id="C2")], decisions, [], date(2026, 3, 31))
+    with out.capture() as said, err.capture() as complained:
+        tell(found.summary)
+    lines = [" ".join(line.split()) for line in said.get().splitlines()]
+    assert "steps suppressed 2 (no-channel 1, paid 1)" in lines
+    assert "steps sent 1" in lines
+    assert complained.get().startswith("Nothing reaches 1 customer (C1): 1 invoice, 10.00 EUR. Give them")

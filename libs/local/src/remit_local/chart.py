@@ -41,7 +41,7 @@ svg { width: 100%; height: auto; display: block; }
 .upcoming { fill: var(--upcoming); } .due { fill: var(--due); } .overdue { fill: var(--overdue); }
 .demand { fill: var(--demand); } .paid { fill: var(--paid); } .late { fill: var(--late); } .pale { fill: var(--pale); }
 .open.stroke { fill: none; stroke: var(--open); stroke-width: 1.6; } .open.fill { fill: var(--open); opacity: .16; }
-.legend { white-space: nowrap; margin-left: 8px; }
+.legend { display: flex; flex-wrap: wrap; gap: 2px 14px; color: var(--soft); font-size: 13px; margin: -4px 0 8px; }
 .key { display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 5px; }
 """
 
@@ -78,17 +78,20 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f}"
 
 
-def _plot(title: str, note: str, shapes: list[str], height: float = HEIGHT) -> str:
+def _plot(title: str, note: str, shapes: list[str], height: float = HEIGHT, keys: dict[str, str] | None = None) -> str:
+    """`keys`: the legend, what each colour means."""
     label = escape(title, quote=True)
+    legend = "".join(_key(css, name) for css, name in (keys or {}).items())
+    note = f"<p>{note}</p>" + (f'<div class="legend">{legend}</div>' if legend else "")
     return (
-        f'<h2>{escape(title)}</h2><p>{note}</p><svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" '
+        f'<h2>{escape(title)}</h2>{note}<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" '
         f'aria-label="{label}">{"".join(shapes)}</svg>'
     )
 
 
 def _key(css: str, name: str) -> str:
     square = f'<span class="key" style="background: var(--{css})"></span>'
-    return f' <span class="legend">{square}{escape(name)}</span>'
+    return f"<span>{square}{escape(name)}</span>"
 
 
 def _row_height(steps: tuple[StepFigures, ...]) -> float:
@@ -101,9 +104,8 @@ def _bars_height(steps: tuple[StepFigures, ...]) -> float:
 
 def _messages(figures: Figures) -> str:
     there = {s.stage for s in figures.steps}
-    stages = [stage for stage in FOLLOW_UP if stage in there]
-    note = "Follow-up messages that left, on all channels." + "".join(_key(stage, stage) for stage in stages)
-    scale = ticks(max((s.messages for s in figures.steps), default=0))
+    keys = {stage: stage for stage in FOLLOW_UP if stage in there}
+    scale = ticks(max((s.messages for s in figures.steps), default=0), whole=True)
     unit = (WIDTH - NAMES - RIGHT - 40) / scale[-1]
     height = _row_height(figures.steps)
     shapes = _grid(scale, unit, len(figures.steps) * height, short)
@@ -113,15 +115,13 @@ def _messages(figures: Figures) -> str:
         shapes.append(text(NAMES - 8, y + height * 0.62, step.step, anchor="end"))
         shapes.append(rect(NAMES, y + 3, step.messages * unit, height - 6, step.stage, tip))
         shapes.append(text(NAMES + step.messages * unit + 5, y + height * 0.62, f"{step.messages:,}", css="s"))
-    return _plot("Messages per step", note, shapes, _bars_height(figures.steps))
+    note = "Follow-up messages that left, on all channels."
+    return _plot("Messages per step", note, shapes, _bars_height(figures.steps), keys)
 
 
 def _paid_after(figures: Figures) -> str:
-    note = (
-        "Of the invoices a step named, the share paid afterwards."
-        + _key("paid", "before any other step")
-        + _key("pale", "after later steps")
-    )
+    note = "Of the invoices a step named, the share paid afterwards."
+    keys = {"paid": "before any other step", "pale": "after later steps"}
     width = WIDTH - NAMES - RIGHT - 40
     height = _row_height(figures.steps)
     shapes = _grid([0, 0.25, 0.5, 0.75, 1.0], width, len(figures.steps) * height, lambda share: f"{share:.0%}")
@@ -132,8 +132,9 @@ def _paid_after(figures: Figures) -> str:
         shapes.append(text(NAMES - 8, y + height * 0.62, step.step, anchor="end"))
         shapes.append(rect(NAMES, y + 3, first * width, height - 6, "paid", tip))
         shapes.append(rect(NAMES + first * width, y + 3, later * width, height - 6, "pale", tip))
-        shapes.append(text(NAMES + (first + later) * width + 5, y + height * 0.62, f"{first:.0%}", css="s"))
-    return _plot("Share paid after each step", note, shapes, _bars_height(figures.steps))
+        share = first + later
+        shapes.append(text(NAMES + share * width + 5, y + height * 0.62, f"{share:.0%}", css="s"))
+    return _plot("Share paid after each step", note, shapes, _bars_height(figures.steps), keys)
 
 
 def _grid(scale: list[float], unit: float, length: float, label: object) -> list[str]:
@@ -147,14 +148,13 @@ def _grid(scale: list[float], unit: float, length: float, label: object) -> list
 
 def _days_to_pay(figures: Figures) -> str:
     paid = [s for s in figures.settlements if s.days_to_pay is not None]
-    note = "Invoices by days from issue to full payment." + _key("paid", "on time") + _key("late", "late")
     longest = max((s.days_to_pay or 0 for s in paid), default=1)
     width = max(1, -(-(longest + 1) // 40))
     on_time, late = Counter[int](), Counter[int]()
     for s in paid:
         (late if (s.days_late or 0) > 0 else on_time)[(s.days_to_pay or 0) // width] += 1
     bins = longest // width + 1
-    scale = ticks(max((on_time[b] + late[b] for b in range(bins)), default=1))
+    scale = ticks(max((on_time[b] + late[b] for b in range(bins)), default=1), whole=True)
     unit = (HEIGHT - TOP - BOTTOM) / scale[-1]
     step = (WIDTH - LEFT - RIGHT) / bins
     base = HEIGHT - BOTTOM
@@ -171,7 +171,8 @@ def _days_to_pay(figures: Figures) -> str:
         if b % max(1, bins // 10) == 0:
             shapes.append(text(x + step / 2, base + 16, str(b * width), anchor="middle", css="s"))
     shapes.append(line(LEFT, base, WIDTH - RIGHT, base, "a"))
-    return _plot("Days to pay", note, shapes)
+    note = "Invoices by days from issue to full payment."
+    return _plot("Days to pay", note, shapes, keys={"paid": "on time", "late": "late"})
 
 
 def _open(figures: Figures) -> str:

@@ -163,6 +163,7 @@ def _summary(
         "mean_days_to_pay": round(mean(to_pay), 2) if to_pay else None,
         "mean_days_late": round(mean(late), 2) if late else None,
         "open_at_end_minor": _open_at_end(settlements),
+        "unreachable": _unreachable(settlements, messages, decisions),
         "messages": len(messages),
         "contacts": len(_touches(messages)),
         "customers_contacted": len({m.customer_id for m in messages if m.stage in FOLLOW_UP}),
@@ -181,6 +182,20 @@ def _open_at_end(settlements: Sequence[Settlement]) -> dict[str, int]:
     for s in settlements:
         left[s.currency] += s.amount_minor - sum(amount for _, amount in s.payments)
     return dict(sorted(left.items()))
+
+
+def _unreachable(
+    settlements: Sequence[Settlement], messages: Sequence[SentMessage], decisions: Sequence[LoggedDecision]
+) -> dict[str, Any]:
+    """Customers no follow-up reached for want of a channel, how many invoices that left alone, and their amounts."""
+    reached = {m.customer_id for m in messages if m.stage in FOLLOW_UP}
+    alone = {d.invoice_number for d in decisions if d.rule == "no-channel" and d.customer_id not in reached}
+    left = [s for s in settlements if s.number in alone]
+    amounts: Counter[str] = Counter()
+    for s in left:
+        amounts[s.currency] += s.amount_minor
+    customers = sorted({s.customer_id for s in left})
+    return {"customers": customers, "invoices": len(left), "amount_minor": dict(sorted(amounts.items()))}
 
 
 def _counted(values: Iterable[str]) -> dict[str, int]:

@@ -39,13 +39,14 @@ def area(points: Sequence[tuple[float, float]], base: float, css: str) -> str:
     )
 
 
-def ticks(top: float, count: int = 4) -> list[float]:
-    """Round values from 0 to at least `top`, about `count` of them."""
+def ticks(top: float, count: int = 4, *, whole: bool = False) -> list[float]:
+    """Round values from 0 to at least `top`, about `count` of them; `whole` for what is counted."""
     if top <= 0:
         return [0.0, 1.0]
     rough = top / count
     scale = 10.0 ** floor(log10(rough))
-    step = next(s for s in STEPS if s * scale >= rough - 1e-12) * scale
+    wide = (s * scale for s in STEPS if s * scale >= rough - 1e-12)
+    step = next(width for width in wide if not whole or width.is_integer())
     return [n * step for n in range(ceil(top / step - 1e-9) + 1)]
 
 

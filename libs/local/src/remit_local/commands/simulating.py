@@ -11,6 +11,7 @@ import typer
 from rich.progress import MofNCompleteColumn, TextColumn
 
 from remit_local.cli import app
+from remit_local.commands.acting import money
 from remit_local.commands.importing import (
     CommaOption,
     DateOption,
@@ -26,8 +27,10 @@ from remit_local.days import parse_day
 from remit_local.errors import RefusedError
 from remit_local.folders import must_be_writable
 from remit_local.rule_files import read_ladder, read_policy
+from remit_local.sentences import counted
 
 SOME_REJECTED = 3
+NAMED = 5  # customers of a warning
 WRITTEN = ("messages.csv", "decisions.csv", "escalations.csv", "summary.json", "chart.html")
 
 OutOption = Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the result goes.")]
@@ -128,18 +131,43 @@ def write(out: Path, simulated: Any, name: str, first: date | None = None) -> No
     result = figures(found.settlements, found.messages, found.decisions, found.rungs, ended, first)
     (out / "summary.json").write_text(json.dumps(result.summary, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     write_chart(out / "chart.html", result, f"Simulation of {name}")
-    _tell(result.summary)
+    tell(result.summary)
 
 
-def _tell(summary: dict[str, Any]) -> None:
+def tell(summary: dict[str, Any]) -> None:
+    """The summary as a table, and a warning where some cannot be reached."""
     facts = table("", "", title=f"{summary['from']} to {summary['until']}")
     for name in ("customers", "invoices", "disputed", "paid", "paid_late", "mean_days_to_pay", "mean_days_late"):
         row(facts, name.replace("_", " "), summary[name])
     row(facts, "messages", f"{summary['messages']:,} in {summary['contacts']:,} follow-up contacts")
-    for group in ("messages_by_stage", "messages_by_step", "decisions_by_outcome", "escalations_by_rung"):
-        listed = ", ".join(f"{name} {count:,}" for name, count in summary[group].items())
-        row(facts, group.replace("_", " "), listed or "none")
+    for group in ("messages_by_stage", "messages_by_step"):
+        row(facts, group.replace("_", " "), _listed(summary[group]))
+    for outcome, count in summary["decisions_by_outcome"].items():
+        row(facts, f"steps {outcome}", f"{count:,}{_reasons(summary, outcome)}")
+    row(facts, "escalations by rung", _listed(summary["escalations_by_rung"]))
     show(facts)
+    if summary["unreachable"]["customers"]:
+        _warn(**summary["unreachable"])
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count:,}" for name, count in counts.items()) or "none"
+
+
+def _reasons(summary: dict[str, Any], outcome: str) -> str:
+    """The rules behind an outcome; nothing where there is no more to say than the outcome."""
+    head = f"{outcome}: "
+    rules = {name.removeprefix(head): n for name, n in summary["decisions_by_rule"].items() if name.startswith(head)}
+    return f" ({_listed(rules)})" if set(rules) != {outcome} else ""
+
+
+def _warn(customers: list[str], invoices: int, amount_minor: dict[str, int]) -> None:
+    owed = " and ".join(money(minor, currency) for currency, minor in amount_minor.items())
+    named = ", ".join(customers[:NAMED]) + (" …" if len(customers) > NAMED else "")
+    complain(
+        f"Nothing reaches {counted(len(customers), 'customer')} ({named}): {counted(invoices, 'invoice')}, {owed}. "
+        "Give them an email, an address, or a phone with sms_consent."
+    )
 
 
 def _play(keep: Path | None, **given: Any) -> Any:
