@@ -79,7 +79,11 @@ async def test_a_body_that_is_no_object(client, body):
 
 async def test_a_body_that_is_missing(client):
     answer = await client.post("/v1/things")
-    assert (answer.status_code, answer.json()["errors"][0]["code"]) == (422, "missing")
+    assert answer.status_code == 422
+    [error] = answer.json()["errors"]
+    way_out = "Send a JSON body with `name`, `amount_minor`."
+    assert error == {"pointer": "", "code": "missing", "detail": way_out, "value": None}
+    assert answer.json()["detail"] == f"One field is not acceptable, beginning with the body: {way_out}"
 
 
 @pytest.mark.parametrize(

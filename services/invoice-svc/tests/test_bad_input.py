@@ -164,3 +164,11 @@ async def test_bad_paths_and_parameters(world: Any) -> None:
     await world.get("/v1/events", 422, types="Nonsense")
     await world.get("/v1/events", 422, after="-1")
     await world.get("/v1/customers", 422, updated_since="2026-01-01T00:00:00")
+
+
+@pytest.mark.parametrize("action", ["release", "void", "hold"])
+async def test_a_body_left_out_is_asked_for(world: Any, action: str) -> None:
+    invoice = await world.invoice()
+    answer = await world.client.post(f"/v1/invoices/{invoice['id']}/{action}")
+    assert answer.status_code == 422
+    assert [one["detail"] for one in answer.json()["errors"]] == ["Send a JSON body with `reason`."]

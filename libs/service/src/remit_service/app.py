@@ -120,6 +120,13 @@ async def _http(_: Request, error: Exception) -> Response:
     return (error.problem if isinstance(error, BodyTooLarge) else faults.of_http(error)).response()
 
 
-async def _validation(_: Request, error: Exception) -> Response:
+async def _validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
-    return faults.of_validation(error).response()
+    return faults.of_validation(error, _required(request)).response()
+
+
+def _required(request: Request) -> list[str]:
+    """The fields that the body of the request's route cannot go without."""
+    body = getattr(request.scope.get("route"), "body_field", None)
+    fields = getattr(body and body.field_info.annotation, "model_fields", {})
+    return [name for name, one in fields.items() if one.is_required()]

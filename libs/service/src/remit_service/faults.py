@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -27,6 +27,9 @@ _STATUSES = {
 
 # SQLSTATEs of a transaction that may simply be tried again: serialization failure, deadlock, lock not available.
 _RETRYABLE = frozenset({"40001", "40P01", "55P03"})
+
+# Where and how pydantic misses the body as a whole.
+_BODY = ("", "missing")
 
 
 def problem_of(error: Exception) -> Problem:
@@ -78,15 +81,21 @@ def of_http(error: HTTPException) -> Problem:
     return Problem(slug, error.status_code, title, detail, headers=error.headers or {})
 
 
-def of_validation(error: RequestValidationError) -> Problem:
-    """A 422 naming every field, or 400 when the body is no JSON at all."""
+def of_validation(error: RequestValidationError, required: Sequence[str] = ()) -> Problem:
+    """A 422 naming every field, or 400 when the body is no JSON at all; `required`: what a body must have."""
     faults = error.errors()
     broken = next((fault for fault in faults if fault["type"] == "json_invalid"), None)
     if broken is not None:
         at = broken["loc"][-1]
         detail = f"The body is not valid JSON: {broken.get('ctx', {}).get('error', '')} at character {at}."
         return Problem("malformed-json", 400, "Malformed JSON", detail)
-    return invalid_fields(field_errors(faults))
+    errors = field_errors(faults)
+    return invalid_fields([_no_body(required) if (one.pointer, one.code) == _BODY else one for one in errors])
+
+
+def _no_body(required: Sequence[str]) -> FieldError:
+    names = ", ".join(f"`{name}`" for name in required)
+    return FieldError(*_BODY, f"Send a JSON body with {names}." if names else "Send a JSON body.")
 
 
 def field_errors(faults: Iterable[Mapping[str, Any]], *, prefix: str = "") -> list[FieldError]:

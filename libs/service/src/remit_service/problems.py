@@ -82,7 +82,7 @@ def invalid(pointer: str, code: str, detail: str, value: Any = None) -> Problem:
 def invalid_fields(errors: Sequence[FieldError]) -> Problem:
     """422 about several fields at once."""
     what = "One field is" if len(errors) == 1 else f"{len(errors)} fields are"
-    where = errors[0].pointer if errors else ""
+    where = (errors[0].pointer or "the body") if errors else ""
     detail = f"{what} not acceptable, beginning with {where}: {errors[0].detail}" if errors else "Not acceptable."
     return Problem("invalid-request", 422, "Invalid request", detail, errors)
 
