@@ -10,8 +10,8 @@ from typer.testing import CliRunner, Result
 from remit_local.cli import add_commands
 
 LEDGER = """customer_id,customer_name,email,phone,profile,country,timezone,language,invoice_number,issue_date,due_date,\
-amount,currency
-C1,Acme,,,,DE,,,R1,2026-01-05,2026-02-04,97.60,EUR
+amount,currency,sms_consent,address
+C1,Acme,,,,DE,,,R1,2026-01-05,2026-02-04,97.60,EUR,,
 """
 POLICY = """key: mine
 steps:
@@ -20,8 +20,8 @@ steps:
 window: {from: "09:00", to: "17:00"}
 """
 COMMANDS = (
-    "run import simulate plan why pay hold release approvals approve reject automation seller key policy ladder live "
-    "dlq parked replay topics migrate version"
+    "run import simulate plan why review pay hold release approvals approve reject reopen automation seller key policy "
+    "ladder live dlq parked replay topics migrate version"
 )
 
 
