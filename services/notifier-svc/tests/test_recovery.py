@@ -12,9 +12,12 @@ from remit_testing.notifier import World, make_bus_database
 from remit_testing.service import make_service_database
 from remit_testing.smtp import MailServer
 
+from notifier_svc import recovery as recovery_module
 from notifier_svc import sending
+from notifier_svc.providers import Outcome
 from notifier_svc.recovery import CRASHED
 from remit_events.notifications import ReminderSent, ReminderUnknown
+from remit_service.clock import SimulatedClock
 
 
 class Crash(BaseException):
@@ -66,6 +69,36 @@ async def test_a_process_that_dies_while_sending_leaves_it_unknown(
     await second.settle()
     assert await second.told(ReminderSent) == []
     assert len(second.files()) == (1 if point == "answered-before-sent" else 0)
+    for world in (first, second):
+        await world.close()
+
+
+async def test_a_clock_that_is_ahead_takes_nothing_that_is_on_its_way_for_forgotten(
+    make_database: MakeDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By an hour; but what it has itself seen on its way for long was."""
+    first, second = await two_worlds(make_database, tmp_path)
+    also_known(second, first)
+    customer = await first.customer()
+    await first.remind(customer, first.invoice(customer))
+    recovery: Any = second.task("recovery")
+    recovery._clock = ahead = SimulatedClock(first.clock.now() + timedelta(hours=1))
+
+    async def looked() -> None:
+        recovery._looked_at = None
+        await recovery.run()
+
+    async def send(*_: Any) -> Outcome:
+        await looked()
+        assert await second.statuses() == {"email": "sending"}
+        ahead.set(ahead.now() + recovery_module.STALE)
+        await looked()
+        assert await second.statuses() == {"email": "unknown"}
+        return Outcome.sent("after all")
+
+    monkeypatch.setattr(first.task("deliveries")._planner._ways.mailbox, "send", send)
+    await first.settle()
+    assert await first.statuses() == {"email": "sent"}
     for world in (first, second):
         await world.close()
 

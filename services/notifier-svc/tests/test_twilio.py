@@ -169,6 +169,31 @@ async def test_what_the_list_does_not_have_was_not_sent(world: World, twilio: Tw
     assert twilio.posts == 1
 
 
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_lost_answer_is_found_by_a_clock_that_is_off(world: World, twilio: TwilioServer, hours: int) -> None:
+    """By an hour; else it counted as not taken, and another message would follow."""
+    twilio.now = lambda: world.clock.now() + timedelta(hours=hours)
+    twilio.script("take-and-drop")
+    await text(world)
+    await text(world)
+    await world.settle()
+    assert len(await world.told(ReminderUnknown)) == 1
+    await reconciled(world)
+    assert len(await world.told(ReminderSent)) == 2
+
+
+async def test_what_another_host_sent_is_looked_for_as_long_by_a_clock_that_is_ahead(
+    world: World, twilio: TwilioServer
+) -> None:
+    twilio.script("drop")
+    await text(world)
+    await text(world)
+    await world.settle()
+    world.clock.set(world.clock.now() + timedelta(hours=1))
+    await reconciled(world)
+    assert sorted(row.status for row in await world.rows("SELECT status FROM delivery")) == ["sent", "unknown"]
+
+
 async def test_somebody_elses_message_settles_nothing(world: World, twilio: TwilioServer) -> None:
     twilio.script("500")
     await text(world)

@@ -18,6 +18,7 @@ from notifier_svc.inbound import Inbound
 from notifier_svc.ledger import Stored
 from notifier_svc.modes import Ways
 from notifier_svc.providers.twilio import Twilio, TwilioMessage
+from notifier_svc.seen import Seen
 from remit_events.outbox import emit
 from remit_events.state import Channel
 from remit_service.clock import Clock
@@ -25,18 +26,17 @@ from remit_service.database import Database
 from remit_service.logs import describe
 
 RECONCILE_SECONDS = 5.0
-# Twilio lists a message as soon as it took it; after this long what is not listed was not taken.
+# Twilio lists a message as soon as it took it; what it still does not list after we looked for so long was not taken.
 CERTAIN_AFTER = timedelta(minutes=10)
-SKEW = timedelta(minutes=2)
+# How far the clock of the host that sent may be off Twilio's.
+SKEW = timedelta(hours=2)
 FOLLOWED = timedelta(days=3)
 BATCH = 50
 _FAULTS = (TwilioException, httpx.HTTPError)
 
 log = structlog.get_logger(__name__)
 
-_UNKNOWN = text(f"""
-SELECT id FROM delivery WHERE status = 'unknown' AND provider = 'twilio' ORDER BY seller_id, id LIMIT {BATCH}
-""")  # noqa: S608  # a constant
+_UNKNOWN = text("SELECT id FROM delivery WHERE status = 'unknown' AND provider = 'twilio' ORDER BY seller_id, id")
 
 _USED = text("SELECT provider_id FROM delivery WHERE provider_id = ANY(CAST(:sids AS text[]))")
 
@@ -56,6 +56,7 @@ class Reconcile:
     def __init__(self, db: Database, clock: Clock, ways: Ways, twilio: Twilio) -> None:
         self._db, self._clock, self._ways, self._twilio = db, clock, ways, twilio
         self._pace = Pace(RECONCILE_SECONDS)
+        self._seen = Seen()
 
     async def next_at(self) -> datetime | None:
         return None
@@ -65,17 +66,19 @@ class Reconcile:
             return 0
         async with self._db.transaction() as session:
             ids = (await session.execute(_UNKNOWN)).scalars().all()
-            unknown = await ledger.locked(session, ids) if ids else []
+            unknown = await ledger.locked(session, ids[:BATCH]) if ids else []
+        certain = self._seen.longer_than(CERTAIN_AFTER, ids, self._clock.now())
         settled = 0
         for stored in unknown:
             try:
-                settled += await self._settle(stored)
+                settled += await self._settle(stored, certain=stored.id in certain)
             except _FAULTS as error:
                 log.warning("not reconciled", delivery=str(stored.id), **describe(error))
                 break
         return settled
 
-    async def _settle(self, stored: Stored) -> int:
+    async def _settle(self, stored: Stored, *, certain: bool) -> int:
+        """`certain`: what is not listed by now was not taken."""
         now = self._clock.now()
         number = self._ways.addressed(Channel.SMS, stored.recipient)
         listed = await self._twilio.listed((stored.sending_at or now) - SKEW, to=number)
@@ -88,7 +91,7 @@ class Reconcile:
             if match:
                 await inbound.message_status(session, fresh, match.sid, match.status, match.error_code, now)
                 return 1
-            if fresh.sending_at is None or now - fresh.sending_at < CERTAIN_AFTER:
+            if not certain:
                 return 0
             told = await ledger.failed(session, fresh, "not-accepted", "Twilio's list does not have it", now)
             await emit(session, told, now=now)

@@ -9,6 +9,7 @@ import structlog
 from sqlalchemy import text
 
 from notifier_svc import events, ledger
+from notifier_svc.seen import Seen
 from notifier_svc.worker import LIVING, Worker
 from remit_events.outbox import emit
 from remit_service.clock import Clock
@@ -22,10 +23,10 @@ CRASHED = "the sending process ended before the answer came"
 
 log = structlog.get_logger(__name__)
 
-_LOST = text(f"""
-SELECT id FROM delivery WHERE status = 'sending' AND (sending_at < :stale OR worker NOT IN {LIVING})
-ORDER BY sending_at LIMIT {BATCH}
-""")  # noqa: S608  # constants only
+# No more than the conversations that run now, and what crashes left.
+_SENDING = text(f"""
+SELECT id, worker NOT IN {LIVING} AS lost FROM delivery WHERE status = 'sending' ORDER BY sending_at
+""")  # noqa: S608  # a constant
 
 _UNKNOWN = text("""
 UPDATE delivery SET status = 'unknown', error_class = 'unknown', error = :error, updated_at = :now
@@ -49,6 +50,7 @@ class Recovery:
     def __init__(self, db: Database, clock: Clock, worker: Worker) -> None:
         self._db, self._clock, self._worker = db, clock, worker
         self._looked_at: float | None = None
+        self._seen = Seen()
 
     async def run(self) -> int:
         if self._looked_at is not None and time.monotonic() - self._looked_at < EVERY_SECONDS:
@@ -65,7 +67,9 @@ class Recovery:
     async def _recover(self, now: datetime) -> int:
         async with self._db.transaction() as session:
             await session.execute(_LET_GO, {"now": now})
-            lost = (await session.execute(_LOST, {"stale": now - STALE})).scalars().all()
+            sending = (await session.execute(_SENDING)).all()
+            forgotten = self._seen.longer_than(STALE, [row.id for row in sending], now)
+            lost = [row.id for row in sending if row.lost or row.id in forgotten][:BATCH]
             if not lost:
                 return 0
             # Between the look and the lock a result may have been stored: then it stands.
