@@ -125,6 +125,7 @@ def _words(language: str) -> tuple[str, str, str, str]:
 def _invalid(request: Request) -> Response:
     """The same for every link that is none: a page for a browser, else a problem."""
     if not prefers_html(request.headers.get("accept", "")):
-        raise Problem("not-found", 404, "Not found", _INVALID["en"], headers={"Vary": "Accept"})
+        detail = "This link is not valid. Use the newest message you received."
+        raise Problem("not-found", 404, "Not found", detail, headers={"Vary": "Accept"})
     said = "".join(f'<p lang="{language}">{escape(words)}</p>' for language, words in _INVALID.items())
     return page("en", "404", said, status=404)
