@@ -42,10 +42,15 @@ def test_fields_are_named_with_value_and_way_out() -> None:
     assert (str(caught.value), caught.value.slug, caught.value.code) == (line, "invalid-request", 2)
 
 
+def test_a_conflict_is_said_without_its_title() -> None:
+    problem = {"type": "urn:remit:problem:not-held", "title": "Conflict", "detail": "The invoice is not on hold."}
+    assert readable(problem) == "The invoice is not on hold."
+
+
 def test_a_problem_without_fields() -> None:
     problem = {"type": "urn:remit:problem:not-found", "title": "Not found", "detail": "There is no invoice R1."}
     with remit(httpx.Response(404, json=problem)) as client:
-        with pytest.raises(ApiError, match="Not found: There is no invoice R1"):
+        with pytest.raises(ApiError, match=r"^There is no invoice R1"):
             client.get("invoice-svc", "/v1/invoices/x")
         assert client.customer("nobody") is None
 

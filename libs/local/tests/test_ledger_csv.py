@@ -242,7 +242,7 @@ def test_rejected_rows_come_back_when_mended(tmp_path: Path) -> None:
     assert header == [*HEADER.split(","), "phone", "reason"]
     assert bad[:4] == ["C2", "'=cmd()", "DE", "'-R2"]
     assert bad[-2] == "'+49 1512 3456789"
-    assert bad[-1].startswith("line 3: issue_date 'tomorrow'")
+    assert bad[-1].startswith("line 3: issue_date 'tomorrow': is not an ISO date")
     mended = write(tmp_path, path.read_bytes().replace(b"tomorrow;", b"2026-01-05;"), "mended.csv")
     (row,) = read_ledger(mended).rows
     assert (row.customer_name, row.invoice_number, row.phone) == ("=cmd()", "-R2", "+4915123456789")

@@ -20,6 +20,7 @@ from scheduler_svc.days import Days
 from scheduler_svc.policy import WindowSpec
 
 OFFICE = WindowSpec.model_validate({"days": "business", "from": "09:00", "to": "17:00"})
+LACKS = "sender_email, reply_to, a way to pay (iban or payment_link)"
 COLUMNS = ("customer_id", "customer_name", "country", "timezone", "email", "profile", "invoice_number", "due_date")
 
 
@@ -76,7 +77,12 @@ async def test_going_live(terminal: Terminal) -> None:
             assert re.search(r"Nothing may be sent right now: it is (a S\w+day|before hours|a day off)", said)
             assert re.search(r"policy business writes on working days from 09:00 to 17:00\. The next message", said)
             assert "DELIVERY_MODE is live, but nothing leaves before `remit live on`." in said
-            assert "The seller lacks sender_email, reply_to, a way to pay (iban or payment_link)" in said
+            assert f"The seller lacks {LACKS}: `remit" in said
+            done = await asyncio.to_thread(terminal.typed, f"{remit}live on --seller Nobody")
+            assert (done.returncode, done.stdout) == (2, ""), "refused before anything is counted or asked"
+            assert done.stderr == f"the seller lacks {LACKS}: `remit seller set` adds it\n"
+            done = await asyncio.to_thread(terminal.typed, f"{remit}seller set name=")
+            assert done.stderr == "name: This may not be empty; give a value.\n"
             for line in (
                 "seller set name=Acme sender_email=billing@acme.example reply_to=ar@acme.example",
                 "seller set iban=DE89370400440532013000",

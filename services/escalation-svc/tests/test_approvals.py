@@ -128,6 +128,8 @@ async def test_a_refusal_stands_until_a_person_reopens_the_case(world: Any, day:
     assert case["reasons"][0]["text"].startswith("the rung was refused: they will pay; re-open the case")
     await world.post(f"/v1/cases/{case['case_id']}/reopen", {"by": "M", "reason": "they did not"})
     await world.post(f"/v1/cases/{case['case_id']}/reopen", {"by": "M", "reason": "again"}, status=409)
+    late = await world.client.post(f"/v1/approvals/{first['id']}/approve", json=BY)
+    assert "This approval was set aside when its case was re-opened by M; nothing" in late.json()["detail"]
     await world.live_until(day(93))
     assert (await world.approval())["id"] != first["id"]
 

@@ -35,7 +35,7 @@ def readable(problem: dict[str, Any]) -> str:
     """A problem+json body as one line: what is wrong, per field, and the way out."""
     errors = problem.get("errors") or []
     if not errors:
-        return f"{problem.get('title', 'Refused')}: {problem.get('detail', '')}".strip(": ")
+        return str(problem.get("detail") or problem.get("title") or "Refused")
     parts = [f"{field_name(e.get('pointer', ''))}: {e.get('detail', '')}{_value(e)}" for e in errors]
     return "; ".join(parts)
 
@@ -177,5 +177,5 @@ def _content(answer: httpx.Response) -> Any:
     except ValueError:
         problem = None
     if not isinstance(problem, dict):
-        problem = {"title": f"HTTP {answer.status_code}", "detail": answer.text[:200]}
+        problem = {"detail": f"HTTP {answer.status_code}: {answer.text[:200]}"}
     raise ApiError(answer.status_code, problem)

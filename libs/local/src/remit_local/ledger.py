@@ -51,7 +51,8 @@ class RowProblem:
     reason: str
 
     def __str__(self) -> str:
-        return f"line {self.line}: {self.field} {self.value!r} {self.reason}"
+        value = f" {self.value!r}" if self.value else ""
+        return f"line {self.line}: {self.field}{value}: {self.reason}"
 
 
 @dataclass(slots=True)

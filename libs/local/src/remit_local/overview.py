@@ -28,7 +28,7 @@ LONGEST_DAYS = 365  # as far as plans reach
 
 def overview(remit: Remit, home: Home, urls: dict[str, str]) -> None:
     """The whole of it."""
-    _tell_sent(remit)
+    tell_sent(remit)
     _tell_planned(remit, program(home))
     _tell_reviews(remit, program(home))
     _tell_waiting(remit)
@@ -44,7 +44,8 @@ def overview(remit: Remit, home: Home, urls: dict[str, str]) -> None:
     say()
 
 
-def _tell_sent(remit: Remit) -> None:
+def tell_sent(remit: Remit) -> None:
+    """The latest messages, oldest first."""
     newest = list(islice(remit.pages("notifier-svc", "/v1/deliveries", status="sent", newest_first=True), 1000))
     if not newest:
         say("Nothing has been sent yet.")
@@ -60,11 +61,16 @@ def _tell_sent(remit: Remit) -> None:
         title=f"Sent: {count}{latest}",
         cut=["when (UTC)", "message"],
     )
-    for one in reversed(newest[:SENT_SHOWN]):
-        at = f"{datetime.fromisoformat(one['sent_at']):%a %Y-%m-%d %H:%M}"
+    for one in sorted(newest, key=_sent_at)[-SENT_SHOWN:]:
+        at = f"{_sent_at(one):%a %Y-%m-%d %H:%M}"
         row(sent, at, one["customer_name"], one["channel"], why_sent(one), one["subject"])
     show(sent)
     say()
+
+
+def _sent_at(delivery: dict[str, Any]) -> datetime:
+    """They are listed by when they were decided, and one of them may have waited."""
+    return datetime.fromisoformat(delivery["sent_at"])
 
 
 def why_sent(delivery: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
 from remit_local.client import Remit
+from remit_local.sentences import counted
 
 HELD_UNTIL_LIVE = "live-off"
 
@@ -49,6 +50,6 @@ def sending_state(remit: Remit) -> Iterator[str]:
         yield f"DELIVERY_MODE is {state['mode']}: some of it leaves by SMTP and SMS, see docs/operations/sending.md."
     if held:
         reasons = ", ".join(sorted({str(one["held_by"]) for one in held}))
-        yield f"Held back: {len(held)} messages ({reasons})."
+        yield f"Held back: {counted(len(held), 'message')} ({reasons})."
     if state["missing"]:
         yield f"The seller lacks {', '.join(state['missing'])}: `remit seller set` adds it."

@@ -34,6 +34,8 @@ _WAYS_OUT = {
 
 def way_out(fault: Mapping[str, Any]) -> str:
     """One sentence about an entry of ValidationError.errors()."""
+    if fault["type"].endswith("_type") and fault.get("input", ...) is None:
+        return "This may not be empty; give a value."
     if known := _WAYS_OUT.get(fault["type"]):
         return known
     said = str(fault["msg"]).removeprefix("Value error, ").replace(" after validation", "")

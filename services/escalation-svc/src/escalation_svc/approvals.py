@@ -24,6 +24,9 @@ from remit_events.outbox import emit
 from remit_events.session import Session
 from remit_service.problems import Problem, conflict, not_found
 
+# What became of one that is pending no more; else it was as its status says.
+_ENDED = {"expired": "has expired", "reopened": "was set aside when its case was re-opened"}
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -132,9 +135,8 @@ async def finish(
 def _require_pending(row: ApprovalRow) -> None:
     if row.status != "pending":
         by = f" by {row.decided_by}" if row.decided_by else ""
-        detail = (
-            f"This approval is {row.status}{by} already; nothing was changed. List what waits with ?status=pending."
-        )
+        ended = _ENDED.get(row.status, f"was {row.status}")
+        detail = f"This approval {ended}{by}; nothing was changed. List what waits with ?status=pending."
         raise conflict("approval-decided", detail, status_now=row.status)
 
 

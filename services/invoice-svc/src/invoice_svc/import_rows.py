@@ -92,10 +92,10 @@ def too_early(row: ImportRow, place: days.Place, now: datetime, *, live: bool) -
     """Why the row cannot be taken over yet; None when it can."""
     faults = []
     if row.issue_date > days.latest_anywhere(now):
-        detail = "issue_date is in the future; an import on that day or later takes the invoice."
+        detail = "This is in the future; an import on that day or later takes the invoice."
         faults.append(FieldError("/issue_date", "in_future", detail, row.issue_date.isoformat()))
     elif live and row.paid_date and paid_later(row, place, now):
-        detail = "paid_date is in the future at the customer's place; leave it empty until the money is in."
+        detail = "This is in the future at the customer's place; leave it empty until the money is in."
         faults.append(FieldError("/paid_date", "in_future", detail, row.paid_date.isoformat()))
     return invalid_fields(faults) if faults else None
 

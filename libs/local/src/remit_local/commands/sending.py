@@ -13,6 +13,7 @@ from remit_local.client import Remit
 from remit_local.console import row, say, show, table
 from remit_local.errors import RefusedError
 from remit_local.sending_state import leaving_today
+from remit_local.sentences import counted
 
 live_app = typer.Typer(cls=Group, no_args_is_help=True, help="Sending for real, switched on by hand.")
 app.add_typer(live_app, name="live")
@@ -58,8 +59,10 @@ def switch_on(
 ) -> None:
     """Switch live sending on, after showing how much would leave today."""
     with Remit.of(given(ctx).folder) as remit:
+        if missing := remit.get("notifier-svc", "/v1/live-mode")["missing"]:
+            raise RefusedError(f"the seller lacks {', '.join(missing)}: `remit seller set` adds it")
         today = leaving_today(remit, datetime.now(UTC))
-        messages, people = count(today.waiting + today.planned, "message"), count(today.people, "customer")
+        messages, people = counted(today.waiting + today.planned, "message"), counted(today.people, "customer")
         parts = f"{today.waiting} decided already and waiting, {today.planned} planned until midnight"
         say(f"Today {messages} would leave, to {people}: {parts}.")
         for one in remit.post("notifier-svc", "/v1/providers/check")["data"]:
@@ -85,10 +88,6 @@ def switch_off(ctx: typer.Context) -> None:
     with Remit.of(given(ctx).folder) as remit:
         remit.call("notifier-svc", "PUT", "/v1/live-mode", json={"on": False, "by": getpass.getuser()})
     say("Nothing leaves for real any more.")
-
-
-def count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _asked() -> str:

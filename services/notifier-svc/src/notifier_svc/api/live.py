@@ -102,14 +102,14 @@ async def switch(body: Switch, session: SessionDep, caller: Switcher, wiring: Wi
     await session.execute(row.on_conflict_do_update(index_elements=["seller_id"], set_=changed))
     if body.on:
         await release(session, seller.id, LIVE_OFF, now)
-    wiring.nudge()
+    session.after_commit.append(wiring.nudge)
     return await _state(session, caller.seller_id, wiring)
 
 
 def _may_go_live(body: Switch, seller: SellerState) -> None:
     missing = missing_for_live(seller)
     if missing:
-        detail = f"The seller has no {', no '.join(missing)}. `remit seller set` adds what is missing."
+        detail = f"The seller lacks {', '.join(missing)}. `remit seller set` adds what is missing."
         raise conflict("seller-not-ready", detail, "Not ready for live mode", missing=missing)
     if body.seller_name != seller.name:
         detail = "Give the seller's name exactly as it is, to confirm that messages will really leave."
