@@ -40,7 +40,7 @@ def _tasks(seller: UUID) -> Select[Any]:
     return chosen.where(t.task.c.seller_id == seller)
 
 
-@router.get("", responses=problem_responses(401, 403, 422))
+@router.get("", summary="List tasks for people", responses=problem_responses(401, 403, 422))
 async def list_tasks(
     session: SessionDep,
     caller: Reader,
@@ -67,12 +67,12 @@ async def list_tasks(
     return Listing(data=[_out(row, manager) for row in rows], next_cursor=next_cursor)
 
 
-@router.get("/{task_id}", responses=problem_responses(401, 403, 404))
+@router.get("/{task_id}", summary="Show a task", responses=problem_responses(401, 403, 404))
 async def get_task(task_id: UUID, session: SessionDep, caller: Reader) -> TaskOut:
     return await _one(session, caller.seller_id, task_id)
 
 
-@router.post("/{task_id}/complete", responses=problem_responses(401, 403, 404, 409, 422))
+@router.post("/{task_id}/complete", summary="Complete a task", responses=problem_responses(401, 403, 404, 409, 422))
 async def complete_task(task_id: UUID, body: Complete, session: SessionDep, caller: Writer, now: Now) -> TaskOut:
     """Marks a task as done; the ladder goes on by its own conditions, and what a reply had paused goes on now."""
     mine = t.task.c.id == task_id, t.task.c.seller_id == caller.seller_id

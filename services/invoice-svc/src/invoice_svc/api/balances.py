@@ -24,7 +24,12 @@ class BalancesOut(BaseModel):
     invoices: list[BalanceState]
 
 
-@router.post("", response_model=BalancesOut, responses=problem_responses(400, 401, 403, 413, 415, 422))
+@router.post(
+    "",
+    summary="Read what is still owed on invoices",
+    response_model=BalancesOut,
+    responses=problem_responses(400, 401, 403, 413, 415, 422),
+)
 async def balances_of(body: BalancesIn, session: SessionDep, caller: BalanceReader, now: Now) -> Response:
     """Up to 1,000 invoices in one read; a service calling without a seller sees all sellers' invoices."""
     seller_id = None if caller.internal and not caller.allows("invoices:read") else caller.seller_id

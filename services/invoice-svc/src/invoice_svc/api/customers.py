@@ -54,7 +54,7 @@ class Customers(Listing[CustomerOut]):
     )
 
 
-@router.get("", responses=problem_responses(401, 403, 422))
+@router.get("", summary="List customers", responses=problem_responses(401, 403, 422))
 async def listing(
     session: SessionDep,
     caller: CustomerReader,
@@ -72,7 +72,9 @@ async def listing(
     return Customers(data=[CustomerOut.of(Customer(**row._mapping)) for row in rows], next_cursor=next_cursor)
 
 
-@router.post("", status_code=201, responses=problem_responses(400, 401, 403, 409, 413, 415, 422))
+@router.post(
+    "", summary="Make a customer", status_code=201, responses=problem_responses(400, 401, 403, 409, 413, 415, 422)
+)
 async def create(
     body: CustomerIn, session: SessionDep, caller: CustomerWriter, now: Now, response: Response
 ) -> CustomerOut:
@@ -80,7 +82,12 @@ async def create(
     return _answer(await save(session, caller.seller_id, [body], now, upsert=False), response)
 
 
-@router.post("/batch", response_model=BatchOut, responses=problem_responses(400, 401, 403, 413, 415, 422))
+@router.post(
+    "/batch",
+    summary="Make many customers at once",
+    response_model=BatchOut,
+    responses=problem_responses(400, 401, 403, 413, 415, 422),
+)
 async def create_batch(
     body: CustomerBatch,
     session: SessionDep,
@@ -101,7 +108,11 @@ def _result(one: Saved) -> dict[str, Any]:
     return {"status": 201 if one.created else 200, "id": one.customer.id, "notes": one.notes}
 
 
-@router.get("/by-external-id/{external_id:path}", responses=problem_responses(401, 403, 404))
+@router.get(
+    "/by-external-id/{external_id:path}",
+    summary="Show a customer by your own id",
+    responses=problem_responses(401, 403, 404),
+)
 async def get_external(
     external_id: str, session: SessionDep, caller: CustomerReader, response: Response
 ) -> CustomerOut:
@@ -110,6 +121,7 @@ async def get_external(
 
 @router.put(
     "/by-external-id/{external_id:path}",
+    summary="Make or replace a customer by your own id",
     responses=problem_responses(400, 401, 403, 409, 412, 413, 415, 422)
     | {201: {"model": CustomerOut, "description": "Made"}},
 )
@@ -131,12 +143,16 @@ async def put_external(
     return _answer(await save(session, caller.seller_id, [given], now, upsert=True), response)
 
 
-@router.get("/{customer_id}", responses=problem_responses(401, 403, 404))
+@router.get("/{customer_id}", summary="Show a customer", responses=problem_responses(401, 403, 404))
 async def get(customer_id: UUID, session: SessionDep, caller: CustomerReader, response: Response) -> CustomerOut:
     return await _one(session, caller.seller_id, customer_id, response)
 
 
-@router.put("/{customer_id}", responses=problem_responses(400, 401, 403, 404, 412, 413, 415, 422, 428))
+@router.put(
+    "/{customer_id}",
+    summary="Replace a customer",
+    responses=problem_responses(400, 401, 403, 404, 412, 413, 415, 422, 428),
+)
 async def put(
     customer_id: UUID,
     body: CustomerPut,
@@ -156,7 +172,9 @@ async def put(
     return _answer(await save(session, caller.seller_id, [given], now, upsert=True), response)
 
 
-@router.post("/{customer_id}/hold", responses=problem_responses(400, 401, 403, 404, 415, 422))
+@router.post(
+    "/{customer_id}/hold", summary="Put a customer on hold", responses=problem_responses(400, 401, 403, 404, 415, 422)
+)
 async def hold(
     customer_id: UUID,
     body: HoldIn,
@@ -173,7 +191,11 @@ async def hold(
     return CustomerOut.of(one)
 
 
-@router.post("/{customer_id}/release", responses=problem_responses(400, 401, 403, 404, 409, 415, 422))
+@router.post(
+    "/{customer_id}/release",
+    summary="Release a customer from hold",
+    responses=problem_responses(400, 401, 403, 404, 409, 415, 422),
+)
 async def release(
     customer_id: UUID, body: ReasonIn, session: SessionDep, caller: CustomerWriter, now: Now, response: Response
 ) -> CustomerOut:

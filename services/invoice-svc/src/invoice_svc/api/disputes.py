@@ -21,7 +21,7 @@ from remit_service.api import Now, PageDep, Router, SessionDep, paginate, proble
 router = Router(prefix="/v1/disputes", tags=["follow-up"])
 
 
-@router.get("", responses=problem_responses(401, 403, 422))
+@router.get("", summary="List disputes", responses=problem_responses(401, 403, 422))
 async def listing(
     session: SessionDep,
     caller: InvoiceReader,
@@ -42,12 +42,14 @@ async def listing(
     return Disputes(data=[DisputeOut.of(Dispute(**row._mapping)) for row in rows], next_cursor=next_cursor)
 
 
-@router.get("/{dispute_id}", responses=problem_responses(401, 403, 404))
+@router.get("/{dispute_id}", summary="Show a dispute", responses=problem_responses(401, 403, 404))
 async def get(dispute_id: UUID, session: SessionDep, caller: InvoiceReader) -> DisputeOut:
     return DisputeOut.of(await disputes.find(session, caller.seller_id, dispute_id))
 
 
-@router.post("/{dispute_id}/resolve", responses=problem_responses(400, 401, 403, 404, 409, 415, 422))
+@router.post(
+    "/{dispute_id}/resolve", summary="Resolve a dispute", responses=problem_responses(400, 401, 403, 404, 409, 415, 422)
+)
 async def resolve(
     dispute_id: UUID, body: ResolveIn, session: SessionDep, caller: InvoiceWriter, now: Now
 ) -> DisputeOut:

@@ -64,7 +64,7 @@ class Feed(BaseModel):
     next_cursor: str
 
 
-@router.get("", responses=problem_responses(401, 403, 422))
+@router.get("", summary="Read the feed of all events", responses=problem_responses(401, 403, 422))
 async def feed(
     request: Request,
     session: SessionDep,

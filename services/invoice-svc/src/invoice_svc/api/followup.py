@@ -43,7 +43,7 @@ class Timeline(Listing[CloudEvent]):
     model_config = shown(data=[CLOUD_EVENT], next_cursor=None)
 
 
-@router.post("/hold", responses=problem_responses(400, 401, 403, 404, 409, 415, 422))
+@router.post("/hold", summary="Put an invoice on hold", responses=problem_responses(400, 401, 403, 404, 409, 415, 422))
 async def hold(
     invoice_id: UUID,
     body: HoldIn,
@@ -60,7 +60,9 @@ async def hold(
     return InvoiceOut.of(one)
 
 
-@router.post("/release", responses=problem_responses(400, 401, 403, 404, 409, 415, 422))
+@router.post(
+    "/release", summary="Release an invoice from hold", responses=problem_responses(400, 401, 403, 404, 409, 415, 422)
+)
 async def release(
     invoice_id: UUID, body: ReasonIn, session: SessionDep, caller: InvoiceWriter, now: Now, response: Response
 ) -> InvoiceOut:
@@ -69,7 +71,12 @@ async def release(
     return InvoiceOut.of(one)
 
 
-@router.post("/disputes", status_code=201, responses=problem_responses(400, 401, 403, 404, 409, 415, 422))
+@router.post(
+    "/disputes",
+    summary="Open a dispute on an invoice",
+    status_code=201,
+    responses=problem_responses(400, 401, 403, 404, 409, 415, 422),
+)
 async def dispute(
     invoice_id: UUID, body: DisputeIn, session: SessionDep, caller: InvoiceWriter, now: Now
 ) -> DisputeOut:
@@ -77,14 +84,19 @@ async def dispute(
     return DisputeOut.of(await disputes.open_dispute(session, caller.seller_id, invoice_id, body, now))
 
 
-@router.get("/disputes", responses=problem_responses(401, 403, 404))
+@router.get("/disputes", summary="List an invoice's disputes", responses=problem_responses(401, 403, 404))
 async def list_disputes(invoice_id: UUID, session: SessionDep, caller: InvoiceReader) -> Disputes:
     await _one(session, caller.seller_id, invoice_id)
     found = await disputes.of_invoice(session, caller.seller_id, invoice_id)
     return Disputes(data=[DisputeOut.of(one) for one in found])
 
 
-@router.post("/promises", status_code=201, responses=problem_responses(400, 401, 403, 404, 409, 415, 422))
+@router.post(
+    "/promises",
+    summary="Record a promise to pay an invoice",
+    status_code=201,
+    responses=problem_responses(400, 401, 403, 404, 409, 415, 422),
+)
 async def promise(
     invoice_id: UUID, body: PromiseIn, session: SessionDep, caller: InvoiceWriter, now: Now, wiring: WiringDep
 ) -> PromiseOut:
@@ -94,14 +106,14 @@ async def promise(
     return PromiseOut.of(row)
 
 
-@router.get("/promises", responses=problem_responses(401, 403, 404))
+@router.get("/promises", summary="List an invoice's promises to pay", responses=problem_responses(401, 403, 404))
 async def list_promises(invoice_id: UUID, session: SessionDep, caller: InvoiceReader) -> Promises:
     await _one(session, caller.seller_id, invoice_id)
     rows = await promises.of_invoice(session, caller.seller_id, invoice_id)
     return Promises(data=[PromiseOut.of(row) for row in rows])
 
 
-@router.get("/payments", responses=problem_responses(401, 403, 404))
+@router.get("/payments", summary="List an invoice's payments", responses=problem_responses(401, 403, 404))
 async def list_payments(invoice_id: UUID, session: SessionDep, caller: InvoiceReader) -> InvoicePayments:
     """Every payment put to the invoice, reversed ones too, oldest first."""
     await _one(session, caller.seller_id, invoice_id)
@@ -110,7 +122,7 @@ async def list_payments(invoice_id: UUID, session: SessionDep, caller: InvoiceRe
     return InvoicePayments(data=[PaymentOut.of(one) for one in found])
 
 
-@router.get("/timeline", responses=problem_responses(401, 403, 404, 422))
+@router.get("/timeline", summary="Read an invoice's timeline", responses=problem_responses(401, 403, 404, 422))
 async def list_timeline(invoice_id: UUID, session: SessionDep, caller: InvoiceReader, page: PageDep) -> Timeline:
     """Every event of all four services about the invoice, in the order of time."""
     await _one(session, caller.seller_id, invoice_id)

@@ -81,19 +81,27 @@ class Rejected(Listing[RowOut]):
     model_config = shown(data=[], next_cursor=None)
 
 
-@router.post("", status_code=201, responses=problem_responses(400, 401, 403, 415, 422))
+@router.post(
+    "", summary="Begin an import of a ledger", status_code=201, responses=problem_responses(400, 401, 403, 415, 422)
+)
 async def start(body: ImportIn, session: SessionDep, caller: Importer, now: Now) -> ImportOut:
     return ImportOut.of(await imports.start(session, caller.seller_id, body, now))
 
 
-@router.post("/{import_id}/rows", responses=problem_responses(400, 401, 403, 404, 409, 413, 415, 422))
+@router.post(
+    "/{import_id}/rows",
+    summary="Send rows of an import",
+    responses=problem_responses(400, 401, 403, 404, 409, 413, 415, 422),
+)
 async def add_rows(import_id: UUID, body: RowsIn, session: SessionDep, caller: Importer, now: Now) -> RowsOut:
     """Up to 1,000 rows; a line sent twice gets its first answer. Of a dry run nothing stays but the answers."""
     results = await imports.add_rows(session, caller.seller_id, import_id, body.rows, now)
     return RowsOut.model_validate({"results": results})
 
 
-@router.post("/{import_id}/finish", responses=problem_responses(400, 401, 403, 404, 415, 422))
+@router.post(
+    "/{import_id}/finish", summary="Finish an import", responses=problem_responses(400, 401, 403, 404, 415, 422)
+)
 async def finish(
     import_id: UUID, session: SessionDep, caller: Importer, now: Now, body: FinishIn | None = None
 ) -> SummaryOut:
@@ -103,12 +111,16 @@ async def finish(
     return SummaryOut(id=run.id, **(run.summary or {}))
 
 
-@router.get("/{import_id}", responses=problem_responses(401, 403, 404))
+@router.get("/{import_id}", summary="Show an import", responses=problem_responses(401, 403, 404))
 async def get(import_id: UUID, session: SessionDep, caller: Importer) -> ImportOut:
     return ImportOut.of(await imports.find(session, caller.seller_id, import_id))
 
 
-@router.get("/{import_id}/rejected", responses=problem_responses(401, 403, 404, 422))
+@router.get(
+    "/{import_id}/rejected",
+    summary="List the rejected rows of an import",
+    responses=problem_responses(401, 403, 404, 422),
+)
 async def rejected(import_id: UUID, session: SessionDep, caller: Importer, page: PageDep) -> Rejected:
     """The rows that were refused, with line, fields, values and reasons."""
     run = await imports.find(session, caller.seller_id, import_id)

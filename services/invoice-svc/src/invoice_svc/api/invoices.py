@@ -48,7 +48,7 @@ class Invoices(Listing[InvoiceOut]):
     model_config = shown(data=[INVOICE_STATE | {"paid_minor": 0, "created_at": AT, "updated_at": AT}], next_cursor=None)
 
 
-@router.get("", responses=problem_responses(401, 403, 422))
+@router.get("", summary="List invoices", responses=problem_responses(401, 403, 422))
 async def listing(
     session: SessionDep,
     caller: InvoiceReader,
@@ -69,7 +69,12 @@ async def listing(
     return Invoices(data=[InvoiceOut.of(Invoice(**row._mapping)) for row in rows], next_cursor=next_cursor)
 
 
-@router.post("", status_code=201, responses=problem_responses(400, 401, 403, 404, 409, 413, 415, 422))
+@router.post(
+    "",
+    summary="Issue an invoice, or keep a draft",
+    status_code=201,
+    responses=problem_responses(400, 401, 403, 404, 409, 413, 415, 422),
+)
 async def create(
     body: InvoiceIn, session: SessionDep, caller: InvoiceWriter, now: Now, response: Response
 ) -> InvoiceOut:
@@ -81,7 +86,12 @@ async def create(
     return _out(made, response)
 
 
-@router.post("/batch", response_model=BatchOut, responses=problem_responses(400, 401, 403, 409, 413, 415, 422))
+@router.post(
+    "/batch",
+    summary="Issue many invoices at once",
+    response_model=BatchOut,
+    responses=problem_responses(400, 401, 403, 409, 413, 415, 422),
+)
 async def create_batch(
     body: InvoiceBatch, session: SessionDep, caller: InvoiceWriter, now: Now, atomic: Atomic = False
 ) -> Response:
@@ -97,7 +107,11 @@ def _result(one: Invoice) -> dict[str, Any]:
     return {"status": 201, "id": one.id, "number": one.number}
 
 
-@router.get("/by-external-id/{external_id:path}", responses=problem_responses(401, 403, 404))
+@router.get(
+    "/by-external-id/{external_id:path}",
+    summary="Show an invoice by your own id",
+    responses=problem_responses(401, 403, 404),
+)
 async def get_external(external_id: str, session: SessionDep, caller: InvoiceReader, response: Response) -> InvoiceOut:
     one = await invoices.find(session, caller.seller_id, external_id)
     if one is None:
@@ -107,6 +121,7 @@ async def get_external(external_id: str, session: SessionDep, caller: InvoiceRea
 
 @router.put(
     "/by-external-id/{external_id:path}",
+    summary="Make or replace an invoice by your own id",
     responses=problem_responses(400, 401, 403, 404, 409, 412, 413, 415, 422)
     | {201: {"model": InvoiceOut, "description": "Made"}},
 )
@@ -133,7 +148,7 @@ async def put_external(
     return _out(await issuing.revise(session, customer, invoice, given, now), response)
 
 
-@router.get("/{invoice_id}", responses=problem_responses(401, 403, 404))
+@router.get("/{invoice_id}", summary="Show an invoice", responses=problem_responses(401, 403, 404))
 async def get(invoice_id: UUID, session: SessionDep, caller: InvoiceReader, response: Response) -> InvoiceOut:
     one = await invoices.find(session, caller.seller_id, invoice_id)
     if one is None:
@@ -141,7 +156,11 @@ async def get(invoice_id: UUID, session: SessionDep, caller: InvoiceReader, resp
     return _out(one, response)
 
 
-@router.put("/{invoice_id}", responses=problem_responses(400, 401, 403, 404, 409, 412, 413, 415, 422, 428))
+@router.put(
+    "/{invoice_id}",
+    summary="Replace a draft invoice",
+    responses=problem_responses(400, 401, 403, 404, 409, 412, 413, 415, 422, 428),
+)
 async def put(
     invoice_id: UUID,
     body: InvoiceIn,
@@ -158,14 +177,20 @@ async def put(
     return _out(await issuing.revise(session, customer, invoice, given, now), response)
 
 
-@router.delete("/{invoice_id}", status_code=204, responses=problem_responses(401, 403, 404, 409))
+@router.delete(
+    "/{invoice_id}", summary="Delete a draft invoice", status_code=204, responses=problem_responses(401, 403, 404, 409)
+)
 async def delete(invoice_id: UUID, session: SessionDep, caller: InvoiceWriter) -> Response:
     """Only a draft; an issued invoice is voided."""
     await voiding.delete_draft(session, caller.seller_id, invoice_id)
     return Response(status_code=204)
 
 
-@router.post("/{invoice_id}/issue", responses=problem_responses(400, 401, 403, 404, 409, 415, 422))
+@router.post(
+    "/{invoice_id}/issue",
+    summary="Issue a draft invoice",
+    responses=problem_responses(400, 401, 403, 404, 409, 415, 422),
+)
 async def issue(
     invoice_id: UUID,
     session: SessionDep,
@@ -178,7 +203,11 @@ async def issue(
     return _out(await issuing.issue_draft(session, caller.seller_id, invoice_id, body or IssueIn(), now), response)
 
 
-@router.post("/{invoice_id}/void", responses=problem_responses(400, 401, 403, 404, 409, 415, 422))
+@router.post(
+    "/{invoice_id}/void",
+    summary="Void an issued invoice",
+    responses=problem_responses(400, 401, 403, 404, 409, 415, 422),
+)
 async def void(
     invoice_id: UUID, body: ReasonIn, session: SessionDep, caller: InvoiceWriter, now: Now, response: Response
 ) -> InvoiceOut:

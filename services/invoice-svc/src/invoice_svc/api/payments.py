@@ -34,7 +34,7 @@ class PaymentBatch(BatchIn):
     payments: items_of("PaymentIn")  # type: ignore[valid-type]  # made for each schema
 
 
-@router.get("", responses=problem_responses(401, 403, 422))
+@router.get("", summary="List payments", responses=problem_responses(401, 403, 422))
 async def listing(
     session: SessionDep,
     caller: PaymentReader,
@@ -58,7 +58,9 @@ async def listing(
     return InvoicePayments(data=[PaymentOut.of(one) for one in found.values()], next_cursor=next_cursor)
 
 
-@router.post("", status_code=201, responses=problem_responses(400, 401, 403, 404, 409, 413, 415, 422))
+@router.post(
+    "", summary="Record a payment", status_code=201, responses=problem_responses(400, 401, 403, 404, 409, 413, 415, 422)
+)
 async def create(
     body: PaymentIn, session: SessionDep, caller: PaymentWriter, now: Now, response: Response
 ) -> PaymentOut:
@@ -73,7 +75,12 @@ async def create(
     return PaymentOut.first_answer(outcome.payment)
 
 
-@router.post("/batch", response_model=BatchOut, responses=problem_responses(400, 401, 403, 409, 413, 415, 422))
+@router.post(
+    "/batch",
+    summary="Record many payments at once",
+    response_model=BatchOut,
+    responses=problem_responses(400, 401, 403, 409, 413, 415, 422),
+)
 async def create_batch(
     body: PaymentBatch, session: SessionDep, caller: PaymentWriter, now: Now, atomic: Atomic = False
 ) -> Response:
@@ -89,12 +96,16 @@ def _result(one: Recorded) -> dict[str, Any]:
     return {"status": 201, "id": one.payment.id} | ({"duplicate": True} if one.again else {})
 
 
-@router.get("/{payment_id}", responses=problem_responses(401, 403, 404))
+@router.get("/{payment_id}", summary="Show a payment", responses=problem_responses(401, 403, 404))
 async def get(payment_id: UUID, session: SessionDep, caller: PaymentReader) -> PaymentOut:
     return PaymentOut.of(await payments.find(session, caller.seller_id, payment_id))
 
 
-@router.post("/{payment_id}/reverse", responses=problem_responses(400, 401, 403, 404, 409, 415, 422))
+@router.post(
+    "/{payment_id}/reverse",
+    summary="Take a payment back",
+    responses=problem_responses(400, 401, 403, 404, 409, 415, 422),
+)
 async def reverse(
     payment_id: UUID, body: ReverseIn, session: SessionDep, caller: PaymentWriter, now: Now
 ) -> PaymentOut:

@@ -18,14 +18,18 @@ from remit_service.sellers import get_seller
 router = Router(prefix="/v1/sellers", tags=["sellers"])
 
 
-@router.get("/{seller_id}", responses=problem_responses(401, 403, 404))
+@router.get("/{seller_id}", summary="Show the seller", responses=problem_responses(401, 403, 404))
 async def get(seller_id: str, session: SessionDep, caller: SellerReader, response: Response) -> SellerOut:
     state = await get_seller(session, _named(seller_id, caller))
     response.headers["ETag"] = etag(state.version)
     return SellerOut.of(state)
 
 
-@router.put("/{seller_id}", responses=problem_responses(400, 401, 403, 404, 412, 415, 422, 428))
+@router.put(
+    "/{seller_id}",
+    summary="Replace the seller's details",
+    responses=problem_responses(400, 401, 403, 404, 412, 415, 422, 428),
+)
 async def put(
     seller_id: str,
     body: SellerIn,

@@ -85,12 +85,12 @@ class TestResult(BaseModel):
     detail: str
 
 
-@router.get("", responses=problem_responses(401, 403))
+@router.get("", summary="Show whether messages leave for real", responses=problem_responses(401, 403))
 async def show(session: SessionDep, caller: Reader, wiring: WiringDep) -> LiveMode:
     return await _state(session, caller.seller_id, wiring)
 
 
-@router.put("", responses=problem_responses(401, 403, 409, 422))
+@router.put("", summary="Turn sending for real on or off", responses=problem_responses(401, 403, 409, 422))
 async def switch(body: Switch, session: SessionDep, caller: Switcher, wiring: WiringDep, now: Now) -> LiveMode:
     """Switching off works always; on only for a seller with sender, reply address and a way to pay."""
     seller = await get_seller(session, caller.seller_id)
@@ -130,13 +130,13 @@ async def _state(session: Session, seller_id: UUID, wiring: Wiring) -> LiveMode:
     )
 
 
-@asking.post("/check", responses=problem_responses(401, 403))
+@asking.post("/check", summary="Try the providers' credentials", responses=problem_responses(401, 403))
 async def check(caller: OutsideWriter, wiring: WiringDep) -> Checks:  # noqa: ARG001
     """Connects and logs in everywhere; sends nothing."""
     return Checks(data=[CheckOut(provider=c.provider, ok=c.ok, detail=c.detail) for c in await wiring.ways.check()])
 
 
-@asking.post("/test", responses=problem_responses(401, 403, 404, 409, 422))
+@asking.post("/test", summary="Send a test message for real", responses=problem_responses(401, 403, 404, 409, 422))
 async def send_test(
     body: TestMessage, caller: OutsideWriter, wiring: WiringDep, shared: SharedDep, now: Now
 ) -> TestResult:

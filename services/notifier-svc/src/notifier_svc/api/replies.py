@@ -64,7 +64,7 @@ def _replies(seller_id: UUID) -> Select[Any]:
     )
 
 
-@router.get("", responses=problem_responses(401, 403, 422))
+@router.get("", summary="List what debtors replied", responses=problem_responses(401, 403, 422))
 async def list_replies(
     session: SessionDep,
     caller: Reader,
@@ -88,7 +88,7 @@ async def list_replies(
     return Listing(data=[_out(row) for row in rows], next_cursor=next_cursor)
 
 
-@router.get("/{reply_id}", responses=problem_responses(401, 403, 404))
+@router.get("/{reply_id}", summary="Show a debtor's reply", responses=problem_responses(401, 403, 404))
 async def get_reply(reply_id: UUID, session: SessionDep, caller: Reader) -> ReplyOut:
     row = (await session.execute(_replies(caller.seller_id).where(t.reply.c.id == reply_id))).one_or_none()
     if row is None:

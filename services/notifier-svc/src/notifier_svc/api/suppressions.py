@@ -61,7 +61,7 @@ class NewSuppression(Body):
         return self
 
 
-@router.get("", responses=problem_responses(401, 403, 422))
+@router.get("", summary="List closed addresses", responses=problem_responses(401, 403, 422))
 async def list_suppressions(
     session: SessionDep,
     caller: Reader,
@@ -87,7 +87,7 @@ async def list_suppressions(
     return Listing(data=data, next_cursor=next_cursor)
 
 
-@router.post("", status_code=201, responses=problem_responses(401, 403, 404, 409, 422))
+@router.post("", summary="Close an address", status_code=201, responses=problem_responses(401, 403, 404, 409, 422))
 async def close(body: NewSuppression, session: SessionDep, caller: Writer, now: Now) -> Suppression:
     """Nothing goes there from now on; the messages that wait are refused when their turn comes."""
     sha256 = await _address(body, session, caller.seller_id)
@@ -120,7 +120,12 @@ async def _address(body: NewSuppression, session: SessionDep, seller_id: UUID) -
     return address.sha256
 
 
-@router.delete("/{suppression_id}", status_code=204, responses=problem_responses(401, 403, 404))
+@router.delete(
+    "/{suppression_id}",
+    summary="Open a closed address again",
+    status_code=204,
+    responses=problem_responses(401, 403, 404),
+)
 async def reopen(suppression_id: UUID, session: SessionDep, caller: Writer, now: Now) -> None:
     """Opens the address again, from the next message on."""
     s = t.suppression.c

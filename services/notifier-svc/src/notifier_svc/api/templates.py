@@ -97,12 +97,12 @@ class Rendering(BaseModel):
     digest: str
 
 
-@router.get("", responses=problem_responses(401, 403))
+@router.get("", summary="List the templates", responses=problem_responses(401, 403))
 async def list_templates(caller: Reader) -> Templates:  # noqa: ARG001  # only who it is matters
     return Templates(data=[Template(stage=e.stage, tone=e.tone, language=e.language) for e in catalogue()])
 
 
-@asking.post("/preview", responses=problem_responses(401, 403, 404, 422, 503))
+@asking.post("/preview", summary="Render a planned message", responses=problem_responses(401, 403, 404, 422, 503))
 async def preview(body: PlannedMessage, caller: OutsideReader, wiring: WiringDep, shared: SharedDep) -> Rendering:
     """Renders a planned message with the invoices as they are now; stores and sends nothing.
 

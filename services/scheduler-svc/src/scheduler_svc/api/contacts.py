@@ -67,7 +67,7 @@ class ContactOut(BaseModel):
     recorded_at: datetime
 
 
-@router.get("", responses=problem_responses(401, 403, 422))
+@router.get("", summary="List contacts made by hand", responses=problem_responses(401, 403, 422))
 async def list_contacts(
     session: SessionDep,
     caller: Reader,
@@ -86,7 +86,9 @@ async def list_contacts(
     return Listing(data=[ContactOut.model_validate(dict(row._mapping)) for row in rows], next_cursor=next_cursor)
 
 
-@router.post("", status_code=201, responses=problem_responses(401, 403, 404, 409, 422))
+@router.post(
+    "", summary="Record a contact made by hand", status_code=201, responses=problem_responses(401, 403, 404, 409, 422)
+)
 async def add_contact(body: NewContact, session: SessionDep, caller: Writer, now: Now) -> ContactOut:
     """Records a contact made by hand: reminders keep their distance from it."""
     if (body.customer_id is None) == (body.customer_external_id is None):

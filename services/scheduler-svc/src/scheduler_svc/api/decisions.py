@@ -72,7 +72,7 @@ class DecisionOut(BaseModel):
         return cls.model_validate(dict(row._mapping))
 
 
-@router.get("", responses=problem_responses(401, 403, 422))
+@router.get("", summary="Read the decision log", responses=problem_responses(401, 403, 422))
 async def list_decisions(
     session: SessionDep,
     caller: Reader,

@@ -122,7 +122,7 @@ class Plans(BaseModel):
     next_cursor: str | None
 
 
-@router.get("", responses=problem_responses(401, 403, 422))
+@router.get("", summary="Foresee what would be sent", responses=problem_responses(401, 403, 422))
 async def get_plans(
     session: SessionDep,
     caller: Reader,
