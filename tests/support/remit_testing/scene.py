@@ -27,6 +27,12 @@ from remit_testing.traffic import Traffic
 
 # What a crash of notifier-svc may leave unknown: what is on its way, and as much whose answers are being stored.
 CONNECTIONS = 8
+WAITING = """
+SELECT delivery.status, delivery.error_class, delivery.error, touch.stage, touch.claim IS NOT NULL AS claimed,
+    count(*) AS n, min(touch.next_at)::text AS next_at, min(delivery.next_attempt_at)::text AS next_attempt_at
+FROM delivery JOIN touch ON touch.id = delivery.touch_id WHERE delivery.status IN ('pending', 'sending')
+GROUP BY 1, 2, 3, 4, 5 ORDER BY n DESC LIMIT 10
+"""
 UNKNOWN_PER_CRASH = 2 * CONNECTIONS
 
 
@@ -66,12 +72,20 @@ class Scene:
         """Waits until nothing is on its way, then compares what was posted with what became of it."""
         await self.running.ready()
         async with Stores(self.installation) as stores:
-            await stores.settled(seconds)
+            try:
+                await stores.settled(seconds)
+            except AssertionError as error:
+                raise AssertionError(f"{error}\n{await self._waiting(stores)}\n{self.running.said()}") from None
             result = await reckon(stores, self.traffic, self.peer)
             self.events = len(await stores.told())
         self.running.check()
         assert result.faults == [], "\n".join(result.faults)
         return result
+
+    async def _waiting(self, stores: Stores) -> str:
+        """What deliveries that did not end wait for."""
+        rows = await stores.rows("notifier-svc", WAITING)
+        return f"at {now():%H:%M:%S}, deliveries: " + "; ".join(str(dict(row)) for row in rows)
 
 
 @asynccontextmanager
