@@ -15,7 +15,8 @@ Message = list[tuple[str, str]]  # (invoice number, step), the hardest first
 
 @dataclass
 class Debt:
-    """One invoice. `done`: each step's one outcome; `waiting`: what was due and held back."""
+    """One invoice. `done`: each step's one outcome; `waiting`: what was due and held back; `reopened`: what had ended
+    with a payment that was taken back, of which the log keeps that it had."""
 
     number: str
     issued: date
@@ -31,6 +32,7 @@ class Debt:
     harder_used: int = 0
     done: dict[str, str] = field(default_factory=dict)
     waiting: set[str] = field(default_factory=set)
+    reopened: set[str] = field(default_factory=set)
 
     @property
     def open(self) -> bool:
@@ -49,6 +51,7 @@ class Debt:
     def owed_again(self) -> None:
         """What the payment had ended, and nothing else, is decided anew."""
         ended = ("suppressed paid", "suppressed void") + (("suppressed disputed",) if self.disputed_before else ())
+        self.reopened |= {step for step, outcome in self.done.items() if outcome in ended}
         self.done = {step: outcome for step, outcome in self.done.items() if outcome not in ended}
         self.status, self.closed_on, self.disputed_before = "issued", None, False
 
