@@ -16,7 +16,7 @@ from remit_testing.api import Api
 from remit_testing.installations import KEY
 
 
-class _Nothing:
+class Nothing:
     """The test posts by itself."""
 
     async def post(self, inputs: Sequence[Input]) -> None:
@@ -54,6 +54,6 @@ async def lapse(installation: Installation, clock: SimulatedClock) -> AsyncItera
     system = await System.build(installation, clock, in_process=True)
     clients = {name: system.client(name, headers) for name in system.services}
     async with system, Api(clients) as api:
-        found = Lapse(system, clock, api, Timelapse(system, clock, _Nothing()))
+        found = Lapse(system, clock, api, Timelapse(system, clock, Nothing()))
         await found.settle()
         yield found
