@@ -44,7 +44,7 @@ class Reject(Body):
     reason: Reason
 
 
-@router.get("", responses=problem_responses(401, 403, 422))
+@router.get("", summary="List approvals", responses=problem_responses(401, 403, 422))
 async def list_approvals(
     session: SessionDep,
     caller: Reader,
@@ -71,14 +71,16 @@ async def list_approvals(
     return Listing(data=[approval_out(request) for request in requests], next_cursor=next_cursor)
 
 
-@router.get("/{approval_id}", responses=problem_responses(401, 403, 404))
+@router.get("/{approval_id}", summary="Show an approval", responses=problem_responses(401, 403, 404))
 async def get_approval(
     approval_id: UUID, session: SessionDep, caller: Reader, wiring: WiringDep, now: Now
 ) -> ApprovalOut:
     return approval_out(await _one(session, caller.seller_id, approval_id, wiring.default_ladder, now))
 
 
-@router.get("/{approval_id}/preview", responses=problem_responses(401, 403, 404))
+@router.get(
+    "/{approval_id}/preview", summary="Preview what approving would send", responses=problem_responses(401, 403, 404)
+)
 async def preview(approval_id: UUID, session: SessionDep, caller: Reader, wiring: WiringDep, now: Now) -> Preview:
     """What approving would send and the evidence it rests on; `rendered` is null while notifier-svc does not answer."""
     request = await _one(session, caller.seller_id, approval_id, wiring.default_ladder, now)
@@ -88,7 +90,7 @@ async def preview(approval_id: UUID, session: SessionDep, caller: Reader, wiring
     return await render(found, wiring.notifier, caller.seller_id)
 
 
-@router.post("/{approval_id}/approve", responses=problem_responses(401, 403, 404, 409, 422))
+@router.post("/{approval_id}/approve", summary="Approve a rung", responses=problem_responses(401, 403, 404, 409, 422))
 async def approve_it(
     approval_id: UUID, body: Approve, session: SessionDep, caller: Writer, wiring: WiringDep, now: Now
 ) -> ApprovalOut:
@@ -100,7 +102,7 @@ async def approve_it(
     return approval_out(request)
 
 
-@router.post("/{approval_id}/reject", responses=problem_responses(401, 403, 404, 409, 422))
+@router.post("/{approval_id}/reject", summary="Reject a rung", responses=problem_responses(401, 403, 404, 409, 422))
 async def reject_it(
     approval_id: UUID, body: Reject, session: SessionDep, caller: Writer, wiring: WiringDep, now: Now
 ) -> ApprovalOut:

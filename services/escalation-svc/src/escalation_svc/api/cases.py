@@ -39,7 +39,7 @@ class Reopen(Body):
     reason: Reason
 
 
-@router.get("", responses=problem_responses(401, 403, 422))
+@router.get("", summary="List escalation cases", responses=problem_responses(401, 403, 422))
 async def list_cases(
     session: SessionDep,
     caller: Reader,
@@ -68,7 +68,7 @@ async def list_cases(
     return Listing(data=data, next_cursor=next_cursor)
 
 
-@router.get("/{case_id}", responses=problem_responses(401, 403, 404))
+@router.get("/{case_id}", summary="Show an escalation case", responses=problem_responses(401, 403, 404))
 async def get_case(case_id: UUID, session: SessionDep, caller: Reader, wiring: WiringDep, now: Now) -> CaseDetail:
     row = (await session.execute(select(t.case).where(*_mine(caller.seller_id, case_id)))).one_or_none()
     if row is None:
@@ -83,7 +83,9 @@ async def get_case(case_id: UUID, session: SessionDep, caller: Reader, wiring: W
     )
 
 
-@router.post("/{case_id}/reopen", responses=problem_responses(401, 403, 404, 409, 422))
+@router.post(
+    "/{case_id}/reopen", summary="Re-open an escalation case", responses=problem_responses(401, 403, 404, 409, 422)
+)
 async def reopen_case(
     case_id: UUID, body: Reopen, session: SessionDep, caller: Writer, wiring: WiringDep, now: Now
 ) -> CaseOut:

@@ -38,7 +38,7 @@ class LadderOut(BaseModel):
     assigned_to: list[str]
 
 
-@router.get("", responses=problem_responses(401, 403, 422))
+@router.get("", summary="List the ladders", responses=problem_responses(401, 403, 422))
 async def list_ladders(session: SessionDep, caller: Reader, page: PageDep) -> Listing[LadderOut]:
     """The newest version of each saved ladder, and with the first page the shipped ones never saved."""
     c = t.ladder_version.c
@@ -52,13 +52,13 @@ async def list_ladders(session: SessionDep, caller: Reader, page: PageDep) -> Li
     return Listing(data=data, next_cursor=next_cursor)
 
 
-@router.get("/{key}", responses=problem_responses(401, 403, 404))
+@router.get("/{key}", summary="Show a ladder's newest version", responses=problem_responses(401, 403, 404))
 async def get_ladder(key: KeyPath, session: SessionDep, caller: Reader) -> LadderOut:
     """The newest version."""
     return await _out(session, caller.seller_id, key)
 
 
-@router.get("/{key}/versions", responses=problem_responses(401, 403, 404, 422))
+@router.get("/{key}/versions", summary="List the versions of a ladder", responses=problem_responses(401, 403, 404, 422))
 async def list_versions(key: KeyPath, session: SessionDep, caller: Reader, page: PageDep) -> Listing[LadderOut]:
     """Every version of a ladder, oldest first."""
     c = t.ladder_version.c
@@ -71,14 +71,21 @@ async def list_versions(key: KeyPath, session: SessionDep, caller: Reader, page:
     return Listing(data=data, next_cursor=next_cursor)
 
 
-@router.get("/{key}/versions/{version}", responses=problem_responses(401, 403, 404))
+@router.get(
+    "/{key}/versions/{version}", summary="Show a version of a ladder", responses=problem_responses(401, 403, 404)
+)
 async def get_version(
     key: KeyPath, version: Annotated[int, Path(ge=1, le=2**31 - 1)], session: SessionDep, caller: Reader
 ) -> LadderOut:
     return await _out(session, caller.seller_id, key, version)
 
 
-@router.post("/{key}/versions", status_code=201, responses=problem_responses(401, 403, 409, 422))
+@router.post(
+    "/{key}/versions",
+    summary="Save the next version of a ladder",
+    status_code=201,
+    responses=problem_responses(401, 403, 409, 422),
+)
 async def save_version(
     key: KeyPath,
     body: LadderBody,

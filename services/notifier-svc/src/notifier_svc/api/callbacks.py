@@ -26,6 +26,7 @@ Form = ImmutableMultiDict[str, str]
 
 @router.post(
     "/status",
+    summary="Take a delivery status from Twilio",
     status_code=204,
     responses=problem_responses(403, 404),
     response_class=Response,
@@ -54,7 +55,13 @@ async def status(
     return Response(status_code=204)
 
 
-@router.post("/inbound", responses=problem_responses(403, 404), response_class=Response, openapi_extra=_BODY)
+@router.post(
+    "/inbound",
+    summary="Take an SMS of a debtor from Twilio",
+    responses=problem_responses(403, 404),
+    response_class=Response,
+    openapi_extra=_BODY,
+)
 async def receive(request: Request, session: SessionDep, wiring: WiringDep, now: Now) -> Response:
     """An SMS from a debtor: STOP words close the number at once, START words open it, the rest a person reads."""
     form = await _signed(request, wiring)

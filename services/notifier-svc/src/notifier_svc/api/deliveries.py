@@ -60,7 +60,7 @@ class Resolution(Body):
     note: Remark
 
 
-@router.get("", responses=problem_responses(401, 403, 422))
+@router.get("", summary="List deliveries", responses=problem_responses(401, 403, 422))
 async def list_deliveries(
     session: SessionDep,
     caller: Reader,
@@ -109,12 +109,12 @@ def _uuid(text: str) -> UUID | None:
         return None
 
 
-@router.get("/{delivery_id}", responses=problem_responses(401, 403, 404))
+@router.get("/{delivery_id}", summary="Show a delivery", responses=problem_responses(401, 403, 404))
 async def get_delivery(delivery_id: UUID, session: SessionDep, caller: Reader) -> DeliveryOut:
     return await _one(session, caller.seller_id, delivery_id)
 
 
-@router.get("/{delivery_id}/content", responses=problem_responses(401, 403, 404))
+@router.get("/{delivery_id}/content", summary="Show a message as it left", responses=problem_responses(401, 403, 404))
 async def get_content(delivery_id: UUID, session: SessionDep, caller: Reader) -> Content:
     """The rendered message, kept as it left; 404 until it was rendered for sending."""
     row = await _content(session, caller.seller_id, delivery_id)
@@ -125,6 +125,7 @@ async def get_content(delivery_id: UUID, session: SessionDep, caller: Reader) ->
 
 @router.get(
     "/{delivery_id}/letter",
+    summary="Download a letter as PDF",
     responses={200: {"content": {"application/pdf": {}}}, **problem_responses(401, 403, 404)},
     response_class=Response,
 )
@@ -136,7 +137,11 @@ async def get_letter(delivery_id: UUID, session: SessionDep, caller: Reader) -> 
     return Response(bytes(row.letter), media_type="application/pdf")
 
 
-@router.post("/{delivery_id}/resolve", responses=problem_responses(401, 403, 404, 409, 422))
+@router.post(
+    "/{delivery_id}/resolve",
+    summary="Settle a delivery of unknown outcome",
+    responses=problem_responses(401, 403, 404, 409, 422),
+)
 async def resolve(
     delivery_id: UUID, body: Resolution, session: SessionDep, caller: Writer, wiring: WiringDep, now: Now
 ) -> DeliveryOut:

@@ -70,7 +70,9 @@ class Link:
 Token = Annotated[str, Path(description="As it stands in the link that was sent.")]
 
 
-@router.get("/{token}", responses=problem_responses(404), response_class=Response)
+@router.get(
+    "/{token}", summary="Show the page to unsubscribe", responses=problem_responses(404), response_class=Response
+)
 async def show(token: Token, request: Request, session: SessionDep) -> Response:
     """What unsubscribing means, and a button; mail scanners that follow the link change nothing."""
     link = await _link(session, token)
@@ -81,7 +83,9 @@ async def show(token: Token, request: Request, session: SessionDep) -> Response:
     return page(link.language, title, body)
 
 
-@router.post("/{token}", responses=problem_responses(404), response_class=Response)
+@router.post(
+    "/{token}", summary="Unsubscribe an e-mail address", responses=problem_responses(404), response_class=Response
+)
 async def unsubscribe(token: Token, request: Request, session: SessionDep, wiring: WiringDep, now: Now) -> Response:
     """Closes the e-mail address to courtesy messages; a second time changes nothing more."""
     link = await _link(session, token)

@@ -52,7 +52,7 @@ class Switch(Body):
     reason: Text(500) | None = None  # type: ignore[valid-type]
 
 
-@router.get("", responses=problem_responses(401, 403, 422))
+@router.get("", summary="Show the kill switch", responses=problem_responses(401, 403, 422))
 async def get_automation(
     session: SessionDep,
     caller: Annotated[Caller, require("automation:read", or_internal=True)],
@@ -67,7 +67,7 @@ async def get_automation(
     return found
 
 
-@router.put("", responses=problem_responses(401, 403, 412, 422))
+@router.put("", summary="Turn all sending off or on", responses=problem_responses(401, 403, 412, 422))
 async def put_automation(
     body: Switch,
     session: SessionDep,

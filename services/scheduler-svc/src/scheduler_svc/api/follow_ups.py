@@ -163,7 +163,7 @@ _CHOSEN = select(
 ).join(t.customer, t.customer.c.id == t.follow_up.c.customer_id)
 
 
-@router.get("", responses=problem_responses(401, 403, 422))
+@router.get("", summary="List the invoices that are followed up", responses=problem_responses(401, 403, 422))
 async def list_follow_ups(
     session: SessionDep,
     caller: Reader,
@@ -191,7 +191,7 @@ async def list_follow_ups(
     return Listing(data=[_out(row) for row in rows], next_cursor=next_cursor)
 
 
-@router.get("/{invoice}/plan", responses=problem_responses(401, 403, 404))
+@router.get("/{invoice}/plan", summary="Show the steps of one invoice", responses=problem_responses(401, 403, 404))
 async def get_plan(invoice: InvoicePath, session: SessionDep, caller: Reader, wiring: WiringDep, now: Now) -> PlanOut:
     """Each step of one invoice: what became of it or, if nothing but time changes, when it goes."""
     row = await _one(session, caller.seller_id, invoice)
@@ -202,7 +202,11 @@ async def get_plan(invoice: InvoicePath, session: SessionDep, caller: Reader, wi
     return PlanOut(follow_up=_out(row), steps=steps)
 
 
-@router.post("/{invoice}/release", responses=problem_responses(401, 403, 404, 409))
+@router.post(
+    "/{invoice}/release",
+    summary="Let old debt be followed up after review",
+    responses=problem_responses(401, 403, 404, 409),
+)
 async def release(invoice: InvoicePath, session: SessionDep, caller: Writer, wiring: WiringDep, now: Now) -> Released:
     """Lets an invoice that was over 180 days overdue when it arrived be followed up, from today on."""
     row = await _one(session, caller.seller_id, invoice)

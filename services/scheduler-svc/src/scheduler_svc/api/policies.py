@@ -81,7 +81,7 @@ class Migrated(BaseModel):
     follow_ups: int
 
 
-@router.get("", responses=problem_responses(401, 403, 422))
+@router.get("", summary="List the policies", responses=problem_responses(401, 403, 422))
 async def list_policies(session: SessionDep, caller: Reader, page: PageDep) -> Listing[PolicyOut]:
     """The newest version of each policy."""
     c = t.policy_version.c
@@ -91,7 +91,7 @@ async def list_policies(session: SessionDep, caller: Reader, page: PageDep) -> L
     return Listing(data=data, next_cursor=next_cursor)
 
 
-@router.get("/{key}/versions", responses=problem_responses(401, 403, 404, 422))
+@router.get("/{key}/versions", summary="List the versions of a policy", responses=problem_responses(401, 403, 404, 422))
 async def list_versions(key: KeyPath, session: SessionDep, caller: Reader, page: PageDep) -> Listing[PolicyOut]:
     """Every version of a policy, oldest first."""
     table = t.policy_version
@@ -103,12 +103,19 @@ async def list_versions(key: KeyPath, session: SessionDep, caller: Reader, page:
     return Listing(data=[_row_out(row, assigned) for row in rows], next_cursor=next_cursor)
 
 
-@router.get("/{key}/versions/{version}", responses=problem_responses(401, 403, 404))
+@router.get(
+    "/{key}/versions/{version}", summary="Show a version of a policy", responses=problem_responses(401, 403, 404)
+)
 async def get_version(key: KeyPath, version: VersionPath, session: SessionDep, caller: Reader) -> PolicyOut:
     return await _out(session, caller.seller_id, key, version)
 
 
-@router.post("/{key}/versions", status_code=201, responses=problem_responses(401, 403, 409, 422))
+@router.post(
+    "/{key}/versions",
+    summary="Save the next version of a policy",
+    status_code=201,
+    responses=problem_responses(401, 403, 409, 422),
+)
 async def save_version(
     key: KeyPath,
     body: Policy,
@@ -131,7 +138,11 @@ async def save_version(
     return await _out(session, caller.seller_id, key, version)
 
 
-@router.put("/{key}/assignment", responses=problem_responses(401, 403, 404, 422))
+@router.put(
+    "/{key}/assignment",
+    summary="Put a policy to use for profiles or everyone",
+    responses=problem_responses(401, 403, 404, 422),
+)
 async def put_assignment(key: KeyPath, body: Assignment, session: SessionDep, caller: Writer, now: Now) -> PolicyOut:
     """Assigns the newest version to profiles or everyone; what followed them before does no more."""
     await policies.seed(session, [caller.seller_id], now)
@@ -149,7 +160,11 @@ async def put_assignment(key: KeyPath, body: Assignment, session: SessionDep, ca
     return await _out(session, caller.seller_id, key)
 
 
-@router.post("/{key}/versions/{version}/migrate", responses=problem_responses(401, 403, 404, 409, 422))
+@router.post(
+    "/{key}/versions/{version}/migrate",
+    summary="Move open follow-ups to a policy version",
+    responses=problem_responses(401, 403, 404, 409, 422),
+)
 async def migrate(
     key: KeyPath,
     version: VersionPath,
