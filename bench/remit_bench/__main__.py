@@ -18,7 +18,7 @@ from remit_bench.measure import Comparison
 from remit_bench.results import table, write
 from remit_bench.stage import Stage, stage
 
-PATHS = ("relaying", "planning", "sweeping")
+PATHS = ("importing", "posting", "relaying", "planning", "sweeping")
 RESULTS = Path(__file__).parents[1] / "results"
 LEAST_ROUNDS = 5
 

@@ -82,4 +82,4 @@ async def _timed(processes: Processes, turn: Round) -> Timed:
     before, began = processes.cpu(), time.perf_counter()
     units = await turn()
     seconds, after = time.perf_counter() - began, processes.cpu()
-    return Timed(units, seconds, {group: after[group] - before.get(group, 0.0) for group in after})
+    return Timed(units, seconds, {group: max(after[group] - before.get(group, 0.0), 0.0) for group in after})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +38,10 @@ class Stage:
         """How many of something, at this scale."""
         return max(round(full * self.scale), 1)
 
-    def processes(self) -> Processes:
-        return Processes({"client": os.getpid, "PostgreSQL": self._postmaster, "Kafka": lambda: self.kafka.pid})
+    def processes(self, **more: Callable[[], int | None]) -> Processes:
+        """This process, the two servers, and `more`."""
+        groups = {"client": os.getpid, "PostgreSQL": self._postmaster, "Kafka": lambda: self.kafka.pid}
+        return Processes(groups | more)
 
     def _postmaster(self) -> int:
         return int((self.postgres.folder / "postmaster.pid").read_text().split()[0])
