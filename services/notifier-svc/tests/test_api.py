@@ -251,6 +251,15 @@ async def test_what_leaves_is_what_the_preview_showed(world: World, client: Sell
     assert shown == left
 
 
+async def test_a_preview_of_an_impossible_payment_is_refused_shortly(world: World, client: SellerClient) -> None:
+    payment = {"reference": "x", "received_on": "2026-03-02", "amount_minor": 1, "currency": "EUR"}
+    body = (await planned(world)) | {"stage": "thanks"}
+    for name, bad in (("currency", "x" * 10_000), ("reference", "x" * 201), ("amount_minor", 10**20)):
+        answer = await client.post("/v1/templates/preview", json=body | {"payment": payment | {name: bad}})
+        assert [error["pointer"] for error in answer.json()["errors"]] == [f"/payment/{name}"]
+        assert len(answer.content) < 1_000
+
+
 async def test_a_preview_of_what_is_not_there_is_refused(world: World, client: SellerClient) -> None:
     body = await planned(world)
     unknown_customer = body | {"customer_id": str(uuid7())}

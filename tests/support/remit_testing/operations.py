@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -91,9 +92,12 @@ class Operation:
             return await signed(world, path, {"MessageSid": f"SM{next(_numbers)}", "From": "+4915100000000"})
         if self.method in ("PUT", "DELETE"):
             headers.setdefault("If-Match", "*")
+        content = None if body is None else json.dumps(body).encode()  # in ASCII: also what is no Unicode
+        if content is not None:
+            headers.setdefault("Content-Type", JSON)
+        raw = {name: value.encode("latin-1") for name, value in headers.items()}
         async with world.client(self.service, caller) as client:
-            content = {"json": body} if body is not None else {}
-            return await client.request(self.method, path, params=dict(params or {}), headers=headers, **content)
+            return await client.request(self.method, path, params=dict(params or {}), headers=raw, content=content)
 
 
 def operations(world: TwoSellers) -> list[Operation]:

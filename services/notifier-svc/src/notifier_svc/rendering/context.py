@@ -4,25 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Annotated
+
+from pydantic import Field
 
 from remit_events.schedule import Demand, Item
 from remit_events.state import CustomerState, SellerState, Stage, Tone
+from remit_service.money import LARGEST_MINOR
+from remit_service.validation import Currency
+
+Minor = Annotated[int, Field(ge=0, le=LARGEST_MINOR)]
+Number = Annotated[str, Field(max_length=100)]
 
 
 @dataclass(frozen=True, slots=True)
 class PaymentInfo:
-    """The payment a thank-you is for: minor units of `currency`; `received_on` in the customer's zone.
+    """The payment a thank-you is for: minor units of `currency`; `received_on` in the customer's zone. Its limits are
+    those of the preview's body; what the service itself puts here was checked before.
 
     Of it `elsewhere_minor` went to invoices that stay open (`elsewhere`, their numbers), `credit_minor` to no invoice.
     """
 
-    reference: str
+    reference: Annotated[str, Field(max_length=200)]
     received_on: date
-    amount_minor: int
-    currency: str
-    elsewhere_minor: int = 0
-    elsewhere: tuple[str, ...] = ()
-    credit_minor: int = 0
+    amount_minor: Minor
+    currency: Currency
+    elsewhere_minor: Minor = 0
+    elsewhere: Annotated[tuple[Number, ...], Field(max_length=1000)] = ()
+    credit_minor: Minor = 0
 
 
 @dataclass(frozen=True, slots=True)
