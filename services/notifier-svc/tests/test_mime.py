@@ -50,6 +50,15 @@ def test_a_name_survives(name: str) -> None:
     assert " ".join(str(make_header(decode_header(shown))).split()) == " ".join(name.split())
 
 
+@pytest.mark.parametrize(
+    "text", ["=?utf-8?q?=0D=0ABcc=3Aall=40x=2Ede?=", "a =?utf-8?b?DQpCY2M6IHg=?= b", "=?x", "1 =? 2 ?="]
+)
+def test_what_looks_encoded_is_shown_and_not_decoded(text: str) -> None:
+    headers = [("From", mime.address(text, "x@example.com")), ("Subject", mime.unstructured(text))]
+    message = message_from_bytes(mime.message([*headers, ("To", "b@example.com")], "x", "y", "b0"), policy=policy.SMTP)
+    assert message["From"].addresses[0].display_name == message["Subject"] == text
+
+
 @pytest.mark.parametrize("bad", ["a\r\nBcc: x@evil.example", "a\nb", "a\rb", "a\x00b", "a\u2028b", "a\x0bb"])
 def test_nothing_is_smuggled_into_a_header(bad: str) -> None:
     for build in (mime.unstructured, lambda text: mime.address(text, "x@example.com"), lambda t: mime.address("n", t)):

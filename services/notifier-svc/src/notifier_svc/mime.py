@@ -46,7 +46,7 @@ def address(name: str | None, mailbox: str) -> str:
 def unstructured(value: str) -> str:
     """Free text for Subject and the like, encoded where it is not ASCII and folded."""
     value = _clean(value, "text")
-    if value.isascii():
+    if _may_stand(value):
         return _folded(value)
     return "\r\n ".join(_encoded_words(value))
 
@@ -75,8 +75,13 @@ def _checked(value: str, name: str) -> str:
     return value
 
 
+def _may_stand(value: str) -> bool:
+    """Whether it is read as it is written: what looks encoded would be decoded, line breaks in it and all."""
+    return value.isascii() and "=?" not in value
+
+
 def _phrase(name: str) -> str:
-    if not name.isascii():
+    if not _may_stand(name):
         return "\r\n ".join(_encoded_words(name))
     if _ATOMS.fullmatch(name):
         return name
