@@ -6,6 +6,7 @@ import json
 import logging
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -75,3 +76,18 @@ def test_every_line_is_json_with_its_trace():
 
 def test_logging_is_not_reconfigured_by_an_import():
     assert logging.getLogger("httpx").level in (logging.NOTSET, logging.WARNING)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full here")
+def test_a_line_that_cannot_be_written_ends_nothing():
+    script = (
+        "import logging, structlog\n"
+        "from remit_service import logs\n"
+        "logs.configure()\n"
+        "structlog.get_logger().error('not written')\n"
+        "logging.getLogger('library').error('not written either')\n"
+        "print('goes on')\n"
+    )
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=full, text=True)
+    assert done.stdout == "goes on\n"
