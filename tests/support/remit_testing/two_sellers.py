@@ -35,6 +35,7 @@ from remit_testing.lapse import Lapse, lapse
 from remit_testing.twilio import SID, TOKEN, TwilioServer
 
 START = datetime(2026, 3, 2, 7, 30, tzinfo=UTC)  # a Monday, half an hour before the window opens in Berlin
+OTHER_KEY = "rk_the-key-of-another-seller-in-tests-0000000"
 PUBLIC = "https://pay.remit.example"
 POLICY: dict[str, Any] = {
     "steps": [
@@ -99,7 +100,8 @@ async def two_sellers(make_database: MakeDatabase, folder: Path) -> AsyncIterato
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     async with lapse(installation, clock) as playing:
         first = (await playing.api.get("invoice-svc", "/v1/sellers/me"))["id"]
-        parties = Party(first, KEY, "Ahlbeck", 11), await _another(playing.system.services["invoice-svc"], clock)
+        invoices = playing.system.services["invoice-svc"]
+        parties = Party(first, KEY, "Ahlbeck", 11), await another(invoices, clock, OTHER_KEY, "Zinnowitz", 22)
         await playing.settle()
         world = TwoSellers(playing, installation.mailbox, *parties)
         for party in parties:
@@ -110,13 +112,13 @@ async def two_sellers(make_database: MakeDatabase, folder: Path) -> AsyncIterato
         yield world
 
 
-async def _another(service: Service, clock: SimulatedClock) -> Party:
-    key = "rk_the-key-of-another-seller-in-tests-0000000"
+async def another(service: Service, clock: SimulatedClock, key: str, word: str, number: int) -> Party:
+    """One more seller; the other services hear of it when events are passed on."""
     made = ApiKeyState(id=uuid7(), name="test", sha256=key_hash(key), scopes=("*",))
     state = SellerState(id=uuid7(), name="Another", version=1, keys=(made,))
     async with service.db.transaction() as session:
         await sellers.create(session, state, clock.now())
-    return Party(str(state.id), key, "Zinnowitz", 22)
+    return Party(str(state.id), key, word, number)
 
 
 class _Filled:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -22,13 +23,22 @@ out = Console(highlight=False, soft_wrap=True, width=_width)
 err = Console(stderr=True, highlight=False, soft_wrap=True, width=_width)
 
 
+# What a terminal would act on, and what reorders the names and sums after it.
+_ACTS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+def plain(text: str) -> str:
+    """As it is to be shown: what looks like markup stays text, what a terminal would act on is left out."""
+    return escape(_ACTS.sub("", text))
+
+
 def say(line: str = "") -> None:
-    """One line of plain text; what looks like markup in it is shown as it is."""
-    out.print(escape(line))
+    """One line of plain text."""
+    out.print(plain(line))
 
 
 def complain(line: str) -> None:
-    err.print(escape(line))
+    err.print(plain(line))
 
 
 def table(*columns: str, title: str | None = None, right: Sequence[str] = (), cut: Sequence[str] = ()) -> Table:
@@ -57,7 +67,7 @@ def table(*columns: str, title: str | None = None, right: Sequence[str] = (), cu
 
 def row(made: Table, *cells: Any) -> None:
     """Adds a row of plain texts; None is shown as nothing."""
-    made.add_row(*("" if cell is None else escape(str(cell)) for cell in cells))
+    made.add_row(*("" if cell is None else plain(str(cell)) for cell in cells))
 
 
 def progress(*columns: ProgressColumn) -> Progress:

@@ -13,6 +13,7 @@ from datetime import datetime
 from email.utils import format_datetime
 
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\u2028\u2029]")
+_REORDERS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _WORD_BYTES = 45  # base64 of 45 bytes and "=?utf-8?b?…?=" stay under the 75 characters of RFC 2047
@@ -36,8 +37,12 @@ def message(headers: Sequence[tuple[str, str]], text: str, html: str, boundary: 
 
 
 def address(name: str | None, mailbox: str) -> str:
-    """`"Name" <mailbox>`; raises HeaderInjectionError on control characters in either."""
+    """`"Name" <mailbox>`; raises HeaderInjectionError on control characters in either.
+
+    Of the name goes what would reorder the address after it as it is shown.
+    """
     box = _clean(mailbox, "address")
+    name = _REORDERS.sub("", name or "")
     if not name:
         return box
     return f"{_phrase(_clean(name, 'name'))} <{box}>"
