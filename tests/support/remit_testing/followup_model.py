@@ -15,8 +15,8 @@ Message = list[tuple[str, str]]  # (invoice number, step), the hardest first
 
 @dataclass
 class Debt:
-    """One invoice. `done`: each step's one outcome; `waiting`: what was due and held back; `reopened`: what had ended
-    with a payment that was taken back, of which the log keeps that it had."""
+    """One invoice. `done`: each step's one outcome; `waiting`: what was due and held back; `ended`: what ended with
+    the payment; `reopened`: what had ended with one that was taken back, of which the log keeps that it had."""
 
     number: str
     issued: date
@@ -32,6 +32,7 @@ class Debt:
     harder_used: int = 0
     done: dict[str, str] = field(default_factory=dict)
     waiting: set[str] = field(default_factory=set)
+    ended: set[str] = field(default_factory=set)
     reopened: set[str] = field(default_factory=set)
 
     @property
@@ -50,9 +51,9 @@ class Debt:
 
     def owed_again(self) -> None:
         """What the payment had ended, and nothing else, is decided anew."""
-        ended = ("suppressed paid", "suppressed void") + (("suppressed disputed",) if self.disputed_before else ())
-        self.reopened |= {step for step, outcome in self.done.items() if outcome in ended}
-        self.done = {step: outcome for step, outcome in self.done.items() if outcome not in ended}
+        self.done = {step: outcome for step, outcome in self.done.items() if step not in self.ended}
+        self.reopened |= self.ended
+        self.ended = set()
         self.status, self.closed_on, self.disputed_before = "issued", None, False
 
 
@@ -122,3 +123,4 @@ class Account:
         for step in debt.left():
             if debt.falls(step) < debt.closed_on or step in debt.waiting:
                 debt.done[step] = "suppressed disputed" if debt.disputed_before else f"suppressed {debt.status}"
+                debt.ended.add(step)

@@ -84,13 +84,12 @@ class Books:
     def pay(
         self, reference: str, customer: str, currency: str, amount: int, at: datetime, parts: dict[str, int]
     ) -> None:
-        left = amount
-        for number, part in parts.items():
-            bill = self.bills[number]
-            bill.need_open()
-            if bill.currency != currency or part > bill.balance or part > left:
+        for number in parts:
+            self.bills[number].need_open()
+            if self.bills[number].currency != currency:
                 raise Refused(422)
-            left -= part
+        if sum(parts.values()) > amount or any(part > self.bills[number].balance for number, part in parts.items()):
+            raise Refused(422)
         for number, part in parts.items():
             bill = self.bills[number]
             bill.paid += part
