@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +12,7 @@ import asyncpg
 import psutil
 import pytest
 
-from remit_local import postgres
+from remit_local import keeping, postgres
 from remit_local.postgres import EmbeddedPostgres, PostgresFailedError
 
 
@@ -94,3 +95,22 @@ async def test_recovery_may_take_longer_than_a_start(tmp_path: Path, monkeypatch
         server.start()
         monkeypatch.undo()
         assert await answer(server, "postgres") == 42
+
+
+async def test_one_that_ends_by_itself_is_started_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At last, when what keeps it from starting is gone."""
+    monkeypatch.setattr(keeping, "LOOK_SECONDS", 0.1)
+    tmp_path.chmod(0o755)
+    stop = asyncio.Event()
+    with EmbeddedPostgres(tmp_path / "data", durable=False) as server:
+        task = asyncio.create_task(keeping.keep_running(server, stop))
+        control = server.folder / "global" / "pg_control"
+        control.rename(server.folder / "aside")
+        kill(server)
+        await asyncio.sleep(1)
+        assert not server.is_running()
+        (server.folder / "aside").rename(control)
+        await postgres.wait_until_ready(server.url("postgres"))
+        assert await answer(server, "postgres") == 42
+        stop.set()
+        await task

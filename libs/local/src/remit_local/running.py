@@ -14,6 +14,7 @@ from remit_local.bootstrap import ensure_key
 from remit_local.bus_choice import allow_move, remember_bus, with_topic_prefix
 from remit_local.home import KIND, SERVICES, Addresses, Home
 from remit_local.installation import Installation
+from remit_local.keeping import keep_running
 from remit_local.live import run_apart, run_here
 from remit_local.ports import Bound
 from remit_local.postgres import EmbeddedPostgres
@@ -63,7 +64,12 @@ async def run(plan: Plan, home: Home, server: EmbeddedPostgres, bound: Bound, to
             home.remember(KIND, {"sample": plan.sample})
         await _first_things(installation, home, told, stop)
         if not stop.is_set():
-            await _live(plan, installation, home, bound, told, stop)
+            keeping = asyncio.create_task(keep_running(server, stop))
+            try:
+                await _live(plan, installation, home, bound, told, stop)
+            finally:
+                stop.set()
+                await keeping
 
 
 async def installed(addresses: Addresses, home: Home, server: EmbeddedPostgres) -> Installation:
