@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import string
+import asyncio
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlencode
@@ -28,6 +29,15 @@ from remit_events.state import Channel
 PUBLIC = "https://pay.nordlicht.example/remit"
 NUMBER = "+4917612345678"
 OURS = "+4915112345678"
+EVIL = "evil.example"
+# What stands before the service may say anything about where a request came in.
+PROXIES: list[dict[str, str]] = [
+    {},
+    {"Host": EVIL},
+    {"X-Forwarded-Host": EVIL, "X-Forwarded-Proto": "http", "X-Forwarded-Port": "80", "X-Forwarded-Prefix": "/remit"},
+    {"Forwarded": f"for=127.0.0.1;host={EVIL};proto=https", "X-Real-IP": "127.0.0.1"},
+    {"X-Original-URL": "/livez", "X-Rewrite-URL": "/livez", "X-HTTP-Method-Override": "GET"},
+]
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -64,15 +74,14 @@ async def world(shared: World, twilio: TwilioServer) -> World:
     return shared
 
 
-async def call(world: World, path: str, form: dict[str, str], *, signature: str | None = None, **headers: str) -> Any:
+async def call(world: World, path: str, form: dict[str, str], *, signature: bytes | None = None, **headers: str) -> Any:
     """A callback as Twilio sends it; `signature` in place of the right one."""
     if signature is None:
-        signature = RequestValidator(TOKEN).compute_signature(PUBLIC + path, form)
+        signature = RequestValidator(TOKEN).compute_signature(PUBLIC + path, form).encode()
+    sent = {name: value.encode() for name, value in (FORM | headers).items()} | {"X-Twilio-Signature": signature}
     transport = httpx.ASGITransport(world.service.app)
     async with httpx.AsyncClient(transport=transport, base_url="http://10.0.0.7:8003") as client:
-        return await client.post(
-            path, content=urlencode(form), headers=FORM | {"X-Twilio-Signature": signature} | headers
-        )
+        return await client.post(path, content=urlencode(form), headers=sent)
 
 
 def inbound(body: str, sid: str = "SM1", **given: str) -> dict[str, str]:
@@ -194,13 +203,20 @@ async def test_a_callback_that_overtakes_the_answer_counts_once(world: World, tw
     assert await world.all_told() == ["ReminderSent"]
 
 
-async def test_a_replay_is_inert(world: World, twilio: TwilioServer) -> None:
+async def test_a_replay_is_inert(world: World, twilio: TwilioServer, rounds: Any, invariant: Any) -> None:
+    """One after the other, and all at once."""
     sid, path = await texted(world, twilio)
-    form = {"MessageSid": sid, "MessageStatus": "undelivered", "ErrorCode": "30003"}
+    times = rounds(full=1_000, short=50)
+    lost = {"MessageSid": sid, "MessageStatus": "undelivered", "ErrorCode": "30003"}
+    stop = inbound("STOP", "SM9")
     for _ in range(5):
-        assert (await call(world, path, form)).status_code == 204
-    assert len(await world.told(ReminderFailed)) == 1
-    assert len(await world.rows("SELECT * FROM callback")) == 1
+        assert (await call(world, path, lost)).status_code == 204
+    answers = await asyncio.gather(*(call(world, "/v1/callbacks/twilio/inbound", stop) for _ in range(times)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert len([answer for answer in answers if "<Message>" in answer.text]) == 1, "confirmed once"
+    assert (len(await world.told(ReminderFailed)), len(await world.told(ContactSuppressed))) == (1, 1)
+    assert len(await world.rows("SELECT * FROM callback")) == 2
+    invariant(25, "a replayed callback is inert").held(rounds=times + 5, effects=2, doubled=0)
 
 
 async def test_a_callback_about_another_message_of_twilios_is_ignored(world: World, twilio: TwilioServer) -> None:
@@ -209,39 +225,45 @@ async def test_a_callback_about_another_message_of_twilios_is_ignored(world: Wor
     assert await world.statuses() == {"sms": "sent"}
 
 
-async def test_every_byte_of_a_signature_counts(world: World, twilio: TwilioServer) -> None:
-    path = "/v1/callbacks/twilio/inbound"
+async def test_a_forged_signature_is_none(world: World, invariant: Any) -> None:
+    """Every bit of it flipped, cut anywhere, for another place, key or body; whatever a proxy is said to have seen."""
+    path, form = "/v1/callbacks/twilio/inbound", inbound("STOP")
     await world.customer()
     await world.settle()
-    form = inbound("STOP")
-    right = RequestValidator(TOKEN).compute_signature(PUBLIC + path, form)
-    forged = [right[:at] + other + right[at + 1 :] for at in range(len(right)) for other in _others(right[at])]
-    forged += ["", right[:-1], right + "=", right.lower()]
-    for signature in forged:
-        assert (await call(world, path, form, signature=signature)).status_code == 403, signature
-    assert await world.told(ContactSuppressed) == []
-    assert (await call(world, path, form, signature=right)).status_code == 200
-
-
-def _others(character: str) -> list[str]:
-    letters = string.ascii_letters
-    return [letters[(letters.index(character) + 7) % 52] if character in letters else "A"]
-
-
-async def test_a_signature_for_another_place_key_or_body_is_none(world: World) -> None:
-    path, form = "/v1/callbacks/twilio/inbound", inbound("STOP")
     sign = RequestValidator(TOKEN).compute_signature
-    wrong = [
+    right = sign(PUBLIC + path, form)
+    flipped = [_flip(right.encode(), at, bit) for at in range(len(right)) for bit in range(8)]
+    cut = [right[:length].encode() for length in range(len(right))]
+    bodies = [
+        form | {name: value[:at] + "x" + value[at + 1 :]} for name, value in form.items() for at in range(len(value))
+    ]
+    elsewhere = [
         sign("http" + PUBLIC.removeprefix("https") + path, form),
         sign("https://evil.example/remit" + path, form),
         sign("http://10.0.0.7:8003" + path, form),
         sign(PUBLIC + path + "?x=1", form),
-        sign(PUBLIC + path, form | {"Body": "stop"}),
-        RequestValidator("another-token").compute_signature(PUBLIC + path, form),
+        sign(PUBLIC + path.replace("inbound", "status"), form),
+        *(sign(PUBLIC + path, other) for other in bodies if other != form),
+        *(RequestValidator(key).compute_signature(PUBLIC + path, form) for key in ("", "another-token", TOKEN.upper())),
     ]
-    for signature in wrong:
-        answer = await call(world, path, form, signature=signature, **{"X-Forwarded-Host": "evil.example"})
-        assert (answer.status_code, answer.json()["type"]) == (403, "urn:remit:problem:bad-signature")
+    more = [right + "=", right + " x", right.lower(), f"{right},{right}", b64encode(b"\0" * 20).decode()]
+    forged = [*flipped, *cut, *(one.encode() for one in [*elsewhere, *more])]
+    for number, signature in enumerate(forged):
+        answer = await call(world, path, form, signature=signature, **PROXIES[number % len(PROXIES)])
+        assert (answer.status_code, answer.json()["type"]) == (403, "urn:remit:problem:bad-signature"), signature
+    for proxy in PROXIES:
+        evil = sign(f"https://{EVIL}/remit{path}", form)
+        assert (await call(world, path, form, signature=evil, **proxy)).status_code == 403
+    assert await world.told(ContactSuppressed) == []
+    assert await world.rows("SELECT * FROM callback") == []
+    for proxy in PROXIES:
+        assert (await call(world, path, form, **proxy)).status_code == 200, "what a proxy adds is no harm either"
+    assert len(await world.told(ContactSuppressed)) == 1
+    invariant(24, "a forged signature").held(rounds=len(forged) + len(PROXIES), bits_flipped=len(flipped), accepted=0)
+
+
+def _flip(right: bytes, at: int, bit: int) -> bytes:
+    return right[:at] + bytes([right[at] ^ 1 << bit]) + right[at + 1 :]
 
 
 async def test_without_a_public_address_there_are_no_callbacks(open_world: Any) -> None:
