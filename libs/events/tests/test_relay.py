@@ -131,11 +131,38 @@ async def test_a_late_commit_is_not_skipped(database: DeliveryDatabase, bus: Fau
 async def test_rows_of_another_process_are_found_without_a_wake(
     database: DeliveryDatabase, bus: FaultyBus, relay: Relay
 ) -> None:
+    relay.poll = 0.05
     assert await relay.run() == 0
     database.wakes.clear()
     await database.emit(event(uuid4(), 1))
     await asyncio.sleep(relay.poll)
     assert await relay.run() == 1
+
+
+async def test_a_commit_wakes_the_relays_of_other_processes_whose_shards_it_may_be_in(
+    delivery_url: str, database: DeliveryDatabase, bus: FaultyBus, relay: Relay
+) -> None:
+    elsewhere = DeliveryDatabase(delivery_url)
+    other = Relay(elsewhere, bus, "/notifier-svc", SettableClock())
+    try:
+        assert (await relay.run(), await other.run()) == (0, 0)
+        assert (len(relay._held), other._held) == (8, [])
+        await asyncio.sleep(0.05)
+        for one in (relay, other):
+            one.wake.clear()
+        await elsewhere.emit(event(uuid4(), 1))
+        assert await other.run() == 0
+        await asyncio.wait_for(relay.wake.wait(), 1)
+        assert await relay.run() == 1
+        relay.wake.clear()
+        other.wake.clear()
+        await database.emit(event(uuid4(), 2))
+        assert await relay.run() == 1
+        await asyncio.sleep(0.05)
+        assert not other.wake.is_set(), "it has no shard the event could be in"
+    finally:
+        await other.close()
+        await elsewhere.engine.dispose()
 
 
 async def test_an_idle_run_asks_nothing(database: DeliveryDatabase, relay: Relay) -> None:
@@ -193,6 +220,7 @@ async def test_a_parked_event_is_not_dropped_without_a_reason(database: Delivery
 async def test_the_age_of_what_waits_is_told(database: DeliveryDatabase, bus: FaultyBus) -> None:
     clock = SettableClock()
     relay = Relay(database, bus, "/aged-svc", clock)
+    relay.poll = 0.05
     await database.emit(event(uuid4(), 1))
     clock.advance(seconds=90)
     bus.fail_before = 1

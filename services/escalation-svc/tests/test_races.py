@@ -45,6 +45,16 @@ async def test_three_replicas_take_each_rung_once(world: Any, day: Day) -> None:
     assert (len(taken), set(taken.values())) == (CUSTOMERS, {1})
 
 
+def test_what_was_read_while_a_plan_changed_is_not_believed() -> None:
+    watch = Watch()
+    before = watch.changes
+    watch.changed()
+    watch.read(None, before)
+    assert watch.known() is None
+    watch.read(None, watch.changes)
+    assert watch.known() is not None
+
+
 async def test_payments_and_rungs_at_once_leave_no_rung_after_the_end(world: Any, day: Day) -> None:
     found = await reminded_customers(world, day)
     paid = [

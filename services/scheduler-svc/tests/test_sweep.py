@@ -38,6 +38,24 @@ async def test_an_invoice_is_followed_to_its_end(world: World) -> None:
     assert await world.task("sweep").next_at() is None
 
 
+async def test_what_was_seen_before_a_commit_is_not_believed_after_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    customer = await world.customer()
+    sweep, commit, looking = world.task("sweep"), Session.commit, list[bool]()
+
+    async def looked_at_first(session: Session) -> None:
+        if not looking:
+            looking.append(True)
+            await sweep.next_at()
+            looking.clear()
+        await commit(session)
+
+    monkeypatch.setattr(Session, "commit", looked_at_first)
+    await world.issue(customer)
+    assert await sweep.next_at() is not None
+
+
 async def test_the_last_step_unpaid_is_told(world: World) -> None:
     customer = await world.customer()
     world.at("2026-01-02 08:00")

@@ -21,7 +21,7 @@ from remit_events.delivery_metrics import DEAD_LETTERS, HANDLED, LAG
 from remit_events.failures import is_infrastructure
 from remit_events.parsing import UnreadableError, describe, parse
 from remit_events.ports import Clock, Database
-from remit_events.session import Session
+from remit_events.session import Session, transaction
 from remit_events.tracing import consuming
 from remit_events.watchdog import Watchdog
 
@@ -174,13 +174,13 @@ class Consumer:
         """Letters whose turn it is: asked for by a person, or parked with nothing left before them."""
         if not self._letters_open and time.monotonic() < self._letters_due:
             return 0
+        self._letters_due = time.monotonic() + LETTERS_SECONDS
+        async with transaction(self._database.engine, None) as session:
+            self._letters_open = await dead_letters.any_unresolved(session, self.name)
         tried = 0
-        while await self._retry_next():
+        while self._letters_open and await self._retry_next():
             tried += 1
             self._watchdog.step()
-        async with self._database.transaction() as session:
-            self._letters_open = await dead_letters.any_unresolved(session, self.name)
-        self._letters_due = time.monotonic() + LETTERS_SECONDS
         return tried
 
     async def _retry_next(self) -> bool:

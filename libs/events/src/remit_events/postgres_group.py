@@ -21,8 +21,9 @@ from remit_events.bus import BusError, Delivered, FencedError, Position
 if TYPE_CHECKING:
     from remit_events.postgres_bus import PostgresBus
 
-# How often a member looks again though nothing woke it (a lost notification, a member that died), in seconds.
-POLL_SECONDS = 0.5
+# How often a member looks again though nothing woke it, in seconds: for records, of which every append tells it, and
+# for members, of which one that died tells nobody.
+POLL_SECONDS = 5.0
 MEMBERS_SECONDS = 1.0
 HANDOVER_SECONDS = 0.05
 # What one poll reads, about: bounds memory.
@@ -38,7 +39,7 @@ class PostgresSubscription:
         self.group = group
         self.topics = tuple(topics)
         self.wake = asyncio.Event()
-        self.interval = POLL_SECONDS
+        self.interval = MEMBERS_SECONDS
         self._bus = bus
         self._connection: asyncpg.Connection | None = None
         self._member = secrets.randbelow(2**31)

@@ -3,6 +3,7 @@
 A relay publishes only shards whose session-level advisory lock its own connection holds, and reads and marks on that
 very connection: a lost connection ends its right to go on before another relay can begin. Relays share the shards
 evenly: each shows by a lock of its own that it is there, and gives back, between two batches, what is beyond its part.
+A commit wakes the relay of its process, and that one, when it has not all shards, those of the other processes.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from remit_events.tables import SHARDS
 RELAY_LOCK = 0x5245_4C41
 MEMBER_LOCK = 0x5245_4C4D
 LOCK_SECONDS = 1.0
+WOKEN = "remit_outbox"
 # After so many batches run() returns, so that its loop can look whether it is to stop.
 ROUNDS = 20
 # What one batch reads, about: bounds memory, as there are two of them at a time.
@@ -39,6 +41,7 @@ Marked = tuple[int, str | None]
 # LIMIT ends the scan, so that no lock is taken beyond it.
 _LOCK = "SELECT s FROM unnest($2::int[]) AS s WHERE pg_try_advisory_lock($1, s) LIMIT $3"
 _UNLOCK = "SELECT pg_advisory_unlock($1, s) FROM unnest($2::int[]) AS s"
+_WAKE = "SELECT pg_notify($1, '')"
 
 _RELAYS = """
 SELECT count(*) FROM pg_locks
@@ -80,7 +83,8 @@ class Relay:
     """The task that publishes a service's outbox; `source` is its CloudEvents source, such as `/invoice-svc`."""
 
     phase = 0
-    poll = 0.02
+    # For what no commit of a living process told of: those of one that died, or that is none of the service's own.
+    poll = 1.0
 
     def __init__(
         self,
@@ -104,7 +108,7 @@ class Relay:
         self._connection: AsyncConnection | None = None
         self._driver: Any = None
         self._held: list[int] = []
-        self._written = True
+        self._written = self._committed = True
         self._look_at = 0.0
         self._lock_at = 0.0
         database.wakes.append(self._on_commit)
@@ -115,6 +119,7 @@ class Relay:
             return 0
         try:
             await self._take_shards()
+            await self._wake_others()
             return await self._batches() if self._held else 0
         except BaseException:
             if self._driver is not None:
@@ -129,7 +134,8 @@ class Relay:
         """Gives the shards and the connection back; the next run() takes them again."""
         connection, driver = self._connection, self._driver
         self._connection = self._driver = None
-        self._held, self._written, self._lock_at = [], True, 0.0
+        self._held, self._lock_at = [], 0.0
+        self._written = self._committed = True
         if driver is not None:
             # Closed for good, not returned to the pool: a pooled connection would keep the locks.
             with contextlib.suppress(asyncpg.PostgresError, asyncpg.InternalClientError, OSError, TimeoutError):
@@ -140,8 +146,19 @@ class Relay:
             await connection.close()
 
     def _on_commit(self) -> None:
-        self._written = True
+        self._written = self._committed = True
         self.wake.set()
+
+    def _on_notice(self, driver: Any, pid: int, _channel: str, _payload: str) -> None:
+        if pid != driver.get_server_pid():
+            self._written = True
+            self.wake.set()
+
+    async def _wake_others(self) -> None:
+        """After a commit in this process, as its events may lie in shards that are theirs."""
+        if self._committed and len(self._held) < SHARDS:
+            self._committed = False
+            await self._driver.execute(_WAKE, WOKEN)
 
     async def _batches(self) -> int:
         """Batch after batch; while one is on its way the one before is marked and the next is read."""
@@ -168,6 +185,7 @@ class Relay:
 
     async def _go_ahead(self, before: Sequence[Marked], under_way: Sequence[Any]) -> list[Any]:
         await self._mark(before)
+        await self._wake_others()
         return await self._read(under_way) if self._is_full(under_way) else []
 
     def _is_full(self, rows: Sequence[Any]) -> bool:
@@ -210,6 +228,7 @@ class Relay:
             # A mark lost in a crash only publishes again, which every inbox knows: no need to wait for the disk.
             await self._driver.execute("SET synchronous_commit = off")
             await self._driver.execute("SELECT pg_advisory_lock($1, pg_backend_pid())", MEMBER_LOCK)
+            await self._driver.add_listener(WOKEN, self._on_notice)
         if time.monotonic() < self._lock_at:
             return
         self._lock_at = time.monotonic() + LOCK_SECONDS

@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 GRACE_SECONDS = 10
+TICK_SECONDS = 1.0
 
 
 class NoPortError(OSError):
@@ -46,7 +47,16 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    """Signals belong to the process, not to one of its servers."""
+    """Signals belong to the process, not to one of its servers; it wakes once a second, not ten times."""
+
+    def __init__(self, config: uvicorn.Config, stop: asyncio.Event) -> None:
+        super().__init__(config)
+        self._stop = stop
+
+    async def main_loop(self) -> None:
+        while not (self._stop.is_set() or await self.on_tick(0)):  # 0: with a new Date header
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), TICK_SECONDS)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -65,7 +75,7 @@ async def serve(app: ASGIApp, bound: socket.socket, stop: asyncio.Event, *, grac
         timeout_keep_alive=65,
         timeout_graceful_shutdown=max(1, round(grace)),
     )
-    server = _Server(config)
+    server = _Server(config, stop)
     serving = asyncio.create_task(server.serve(sockets=[bound]))
     stopping = asyncio.create_task(stop.wait())
     try:

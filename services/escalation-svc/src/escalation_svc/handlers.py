@@ -71,7 +71,7 @@ class Handlers:
         events = settle(book, ladders, cases, self.rules, now)
         await save(session, book, now=now)
         await emit(session, events, now=now)
-        self.watch.changed()
+        session.after_commit.append(self.watch.changed)
 
 
 def _invoices(event: CustomerEvent) -> list[UUID]:

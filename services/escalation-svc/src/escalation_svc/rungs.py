@@ -67,9 +67,10 @@ class Rungs:
         known = self.watch.known()
         if known is not None:
             return known.earliest
+        changes = self.watch.changes
         async with self.db.single() as session:
             found = await earliest(session)
-        self.watch.read(found)
+        self.watch.read(found, changes)
         return found
 
     async def _batch(self, session: Session, now: datetime) -> int:
@@ -87,7 +88,7 @@ class Rungs:
         await store_shipped(session, ladders.unsaved, now=now)
         await save(session, book, now=now)
         await emit(session, events, now=now)
-        self.watch.changed()
+        session.after_commit.append(self.watch.changed)
         return len(due)
 
     def _look(self, book: Book, ladders: Shelf, case: Case, now: datetime) -> list[Event]:

@@ -20,19 +20,23 @@ class Known:
 
 
 class Watch:
-    """The earliest planned look, as last read. Whoever changes a plan in this process calls `changed`."""
+    """The earliest planned look, as last read. Who changes a plan in this process calls `changed` after the commit."""
 
     def __init__(self) -> None:
         self.wake = asyncio.Event()
+        self.changes = 0
         self._known: Known | None = None
 
     def changed(self) -> None:
-        """Forgets what was read. Called inside the transaction: what is read before its commit is not trusted long."""
+        """Forgets what was read."""
+        self.changes += 1
         self._known = None
         self.wake.set()
 
-    def read(self, earliest: datetime | None) -> None:
-        self._known = Known(earliest, time.monotonic())
+    def read(self, earliest: datetime | None, changes: int) -> None:
+        """What was read, unless a plan has changed since `changes` was looked at, before asking."""
+        if changes == self.changes:
+            self._known = Known(earliest, time.monotonic())
 
     def known(self) -> Known | None:
         """What was read, while it can be trusted."""

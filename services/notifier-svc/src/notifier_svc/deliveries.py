@@ -28,7 +28,7 @@ from remit_service.database import Database
 from remit_service.logs import describe
 
 # How long what this process knows about the next due touch is believed, as other processes may add some.
-BELIEVED_SECONDS = 1.0
+BELIEVED_SECONDS = 2.0
 RECORD_TRIES = 8
 # After so many batches run() returns, so that its loop can look whether it is to stop.
 ROUNDS = 5
@@ -41,7 +41,7 @@ class Deliveries:
 
     name = "deliveries"
     phase = 0
-    poll = 0.25
+    poll = BELIEVED_SECONDS
 
     def __init__(
         self,

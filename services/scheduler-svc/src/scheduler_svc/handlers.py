@@ -67,7 +67,7 @@ class Handlers:
             await self._cache.load(session, chosen)
             invoice_facts.plan_new(book, self._cache)
         await shelving.write(session, book)
-        self._changed()
+        session.after_commit.append(self._changed)
 
     async def _sellers(self, session: Session, received: Sequence[Received]) -> None:
         changed = [one for one in received if isinstance(one.event, SellerChanged)]

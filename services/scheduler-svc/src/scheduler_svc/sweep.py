@@ -50,7 +50,7 @@ class Sweep:
         policies: PolicyCache,
         *,
         batch: int = BATCH,
-        hint_seconds: float = 0.5,
+        hint_seconds: float = 5.0,
         strict: bool = False,
     ) -> None:
         self.wake = asyncio.Event()
@@ -58,13 +58,13 @@ class Sweep:
         self._clock = clock
         self._policies = policies
         self._batch = batch
-        self._hint_seconds = hint_seconds
+        self.poll = self._hint_seconds = hint_seconds
         self._strict = strict
         self._seen: tuple[datetime | None, float] | None = None
         self._changes = 0
 
     def changed(self) -> None:
-        """Something may have become due: what was seen no longer counts."""
+        """Something may have become due: what was seen before is not believed. Called once it is committed."""
         self._changes += 1
         self._seen = None
         self.wake.set()

@@ -98,7 +98,7 @@ async def approve_it(
     request = await open_request(session, caller.seller_id, approval_id, wiring.default_ladder, now)
     how: dict[str, Any] = {"by": body.by, "reason": body.reason, "expected_sha256": body.evidence_sha256}
     await approve(session, request, wiring.rules, now=now, **how)
-    wiring.watch.changed()
+    session.after_commit.append(wiring.watch.changed)
     return approval_out(request)
 
 
@@ -109,7 +109,7 @@ async def reject_it(
     """Refuses the rung. It stays refused, whatever happens, until the case is re-opened."""
     request = await open_request(session, caller.seller_id, approval_id, wiring.default_ladder, now)
     await reject(session, request, wiring.rules, by=body.by, reason=body.reason, now=now)
-    wiring.watch.changed()
+    session.after_commit.append(wiring.watch.changed)
     return approval_out(request)
 
 

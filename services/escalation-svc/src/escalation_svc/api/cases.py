@@ -102,7 +102,7 @@ async def reopen_case(
         raise conflict("nothing-to-reopen", detail)
     ladders = await shelf(session, book, wiring.default_ladder)
     await finish(session, book, ladders, case, wiring.rules, now, [])
-    wiring.watch.changed()
+    session.after_commit.append(wiring.watch.changed)
     return CaseOut(**case_values(book, ladders, case, now))
 
 

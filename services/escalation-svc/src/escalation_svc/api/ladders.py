@@ -110,7 +110,7 @@ async def save_version(
     if profiles := [*(assign or []), *([ladders.EVERYONE] if assign_all else [])]:
         await ladders.assign(session, caller.seller_id, key, profiles)
     await _replan(session, caller.seller_id, now)
-    wiring.watch.changed()
+    session.after_commit.append(wiring.watch.changed)
     return await _out(session, caller.seller_id, key, version)
 
 

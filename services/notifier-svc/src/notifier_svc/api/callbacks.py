@@ -51,7 +51,7 @@ async def status(
                 code = form.get("ErrorCode", "")
                 error_code = int(code) if code.isdecimal() else None
                 await inbound.message_status(session, stored, sid, word, error_code, now)
-        wiring.nudge()
+        session.after_commit.append(wiring.nudge)
     return Response(status_code=204)
 
 

@@ -157,7 +157,7 @@ async def resolve(
     else:
         told = await ledger.failed(session, stored, "not-sent", "a person found that it was not sent", now, note=note)
     await emit(session, told, now=now)
-    wiring.nudge()
+    session.after_commit.append(wiring.nudge)
     return await _one(session, caller.seller_id, delivery_id)
 
 

@@ -101,7 +101,7 @@ async def unsubscribe(token: Token, request: Request, session: SessionDep, wirin
     await session.execute(
         update(t.unsubscribe).where(u.token_sha256 == link.token_sha256, u.used_at.is_(None)).values(used_at=now)
     )
-    wiring.nudge()
+    session.after_commit.append(wiring.nudge)
     title, _, _, done = _words(link.language)
     return page(link.language, title, f"<p>{escape(done)}</p>")
 

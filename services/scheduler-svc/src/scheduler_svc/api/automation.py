@@ -83,7 +83,7 @@ async def put_automation(
     await execute(session, _WRITE, seller=caller.seller_id, on=body.on, reason=body.reason, by=caller.name, now=now)
     if body.on:
         await execute(session, _LOOK_AT_ALL, seller=caller.seller_id, now=now)
-    wiring.changed()
+    session.after_commit.append(wiring.changed)
     found, version = await _read(session, caller.seller_id)
     response.headers["ETag"] = etag(version)
     return found

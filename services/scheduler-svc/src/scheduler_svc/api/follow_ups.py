@@ -219,7 +219,7 @@ async def release(invoice: InvoicePath, session: SessionDep, caller: Writer, wir
             "not-under-review", f"Invoice {row.number} does not wait for review; there is nothing to release."
         )
     await shelving.write(session, book)
-    wiring.changed()
+    session.after_commit.append(wiring.changed)
     assert record.value.reviewed_on is not None  # noqa: S101  # just set
     return Released(invoice_id=row.invoice_id, enters_on=record.value.reviewed_on)
 

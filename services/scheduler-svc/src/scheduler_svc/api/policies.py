@@ -182,7 +182,7 @@ async def migrate(
     days = [today_of(CustomerState.model_validate(row.snapshot), now) for row in locked]
     moved = await fetch(session, _MIGRATE, customers=customers, days=days, now=now, **which)
     await execute(session, _LOOK_AT, customers=customers, now=now)
-    wiring.changed()
+    session.after_commit.append(wiring.changed)
     return Migrated(key=key, version=version, follow_ups=len(moved))
 
 
