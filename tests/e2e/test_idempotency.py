@@ -21,7 +21,7 @@ SETTLE_SECONDS = 60.0
 
 
 async def test_one_effect_from_the_request_to_the_mailbox(
-    make_database: MakeDatabase, tmp_path: Path, events_url: str | None
+    make_database: MakeDatabase, tmp_path: Path, events_url: str | None, invariant: Any
 ) -> None:
     with SmtpPeer() as peer:
         extras = {"notifier-svc": peer.settings}
@@ -47,6 +47,9 @@ async def test_one_effect_from_the_request_to_the_mailbox(
             [paid] = await stores.rows("invoice-svc", "SELECT amount_minor, credit_minor FROM payment")
             assert (paid["amount_minor"], paid["credit_minor"]) == (AMOUNT_MINOR, 0)
     assert len(peer.to(address_of(number))) == 3, "two invoices and one thank-you"
+    invariant(26, "one Idempotency-Key, from the request to the mailbox").held(
+        rounds=2, requests=2 * AT_ONCE, effects=2
+    )
 
 
 async def all_at_once(client: httpx.AsyncClient, path: str, body: dict[str, Any], key: str) -> Any:

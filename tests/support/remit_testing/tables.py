@@ -41,12 +41,15 @@ class Tables:
         for connection in self._connections.values():
             await connection.close()
 
-    async def digests(self) -> dict[str, str]:
+    async def digests(self, *only: str) -> dict[str, str]:
+        """Of all services, or of those named."""
         found = {}
         for service, connection in self._connections.items():
-            found[f"{service} sequences"] = await connection.fetchval(_SEQUENCES)
+            if service in (only or self._connections):
+                found[f"{service} sequences"] = await connection.fetchval(_SEQUENCES)
         for service, name in self._names:
-            found[f"{service} {name}"] = await self._connections[service].fetchval(_DIGEST.format(f'"{name}"'))
+            if service in (only or self._connections):
+                found[f"{service} {name}"] = await self._connections[service].fetchval(_DIGEST.format(f'"{name}"'))
         return found
 
     async def rows_with(self, *words: str) -> dict[str, list[str]]:
