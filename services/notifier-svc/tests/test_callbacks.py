@@ -100,7 +100,7 @@ async def texted(world: World, twilio: TwilioServer) -> tuple[str, str]:
 
 @pytest.mark.parametrize("body", ["STOP", "stop please", "Unsubscribe", "OptOut", "please quit"])
 async def test_a_stop_closes_the_number_at_once_and_is_confirmed_once(world: World, body: str) -> None:
-    customer = await world.customer(language=None, country="FR")
+    customer = await world.customer(language="fr")
     await world.settle()
     answer = await call(world, "/v1/callbacks/twilio/inbound", inbound(body))
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/xml; charset=utf-8")

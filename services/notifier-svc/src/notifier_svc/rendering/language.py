@@ -10,7 +10,6 @@ from functools import lru_cache
 from pathlib import Path
 
 from babel import Locale, UnknownLocaleError
-from babel.core import get_global
 from babel.languages import get_official_languages
 from babel.localedata import exists
 
@@ -70,8 +69,7 @@ LANGUAGES: Mapping[str, Language] = {
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The tag used (as the customer's or seller's record has it, in canonical case; bare where the country decided),
-    its words and its formats."""
+    """The tag used (as the customer's or seller's record has it, in canonical case), its words and its formats."""
 
     tag: str
     language: Language
@@ -85,11 +83,8 @@ def between(customer: CustomerState, seller: SellerState) -> Choice:
 
 @lru_cache(maxsize=2048)
 def choose(customer_tag: str | None, customer_country: str, seller_tag: str, seller_country: str) -> Choice:
-    """The customer's language, else their country's, else the seller's, else English: the first there are texts in.
-
-    Its region, else one where it is official.
-    """
-    for tag in (customer_tag, _likely(customer_country), seller_tag, FALLBACK):
+    """The customer's language, else the seller's, else English; its region, else one where it is official."""
+    for tag in (customer_tag, seller_tag, FALLBACK):
         match = _TAG.fullmatch((tag or "").strip())
         if match is None or match["base"].lower() not in LANGUAGES:
             continue
@@ -98,11 +93,6 @@ def choose(customer_tag: str | None, customer_country: str, seller_tag: str, sel
         locale_id = _locale_id(language, region, (customer_country, seller_country))
         return Choice(f"{base}-{region}" if region else base, language, Formats(locale_id))
     raise LookupError(f"no folder templates/{FALLBACK}")
-
-
-def _likely(country: str) -> str:
-    """The likely language of a country (CLDR's likely subtags, which name only those where it is not English)."""
-    return str(get_global("likely_subtags").get(f"und_{country.upper()}", FALLBACK)).partition("_")[0]
 
 
 def _locale_id(language: Language, region: str, countries: Sequence[str]) -> str:
