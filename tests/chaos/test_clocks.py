@@ -14,7 +14,7 @@ from remit_testing.weeks import weeks
 
 from remit_local.home import SERVICES
 
-DAYS = 24
+DAYS = 18
 DOWN = timedelta(days=3)
 
 

@@ -27,7 +27,7 @@ async def test_each_event_three_times_in_any_order_has_one_effect(
     invariant: Callable[[int, str], Invariant],
 ) -> None:
     database, bus = delivery_database, delivery_bus
-    total, hits, wanted = rounds(full=400, short=25), Counter[str](), dict[UUID, int]()
+    total, hits, wanted = rounds(full=400, short=10), Counter[str](), dict[UUID, int]()
 
     async def handle(session: Session, batch: Sequence[Received]) -> None:
         await writing("c")(session, batch)

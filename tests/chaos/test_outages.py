@@ -36,7 +36,7 @@ async def test_kafka_is_stopped_killed_and_started(
     invariant: Callable[[int, str], Invariant],
 ) -> None:
     """Stopped in good order or by kill -9, away for up to a minute; work goes on within a minute of its return."""
-    total = rounds(full=200, short=2)
+    total = rounds(full=200, short=1)
     hits, slowest = Counter[str](), 0.0
     async with scene(make_database, tmp_path, events_url=own_kafka.url) as on:
         for n in range(total):
@@ -77,7 +77,7 @@ async def test_postgresql_is_stopped_immediately(
     invariant: Callable[[int, str], Invariant],
 ) -> None:
     """`-m immediate` under all four databases and the event log: nothing lost, no connection left over."""
-    total = rounds(full=200, short=3)
+    total = rounds(full=200, short=2)
     async with scene(own_postgres.make, open_folder) as on:
         for _ in range(total):
             async with on.busy():

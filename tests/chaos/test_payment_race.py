@@ -9,11 +9,13 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import httpx
 from remit_testing.api import Api
 from remit_testing.at_once import AtOnce, address_of, now
+from remit_testing.figures import Invariant
 from remit_testing.fixtures import MakeDatabase
 from remit_testing.installations import make_installation
 from remit_testing.live import built, live
@@ -21,8 +23,8 @@ from remit_testing.smtp_peer import SmtpPeer
 from remit_testing.stores import Stores
 from remit_testing.witness import Witness
 
-# Races and how many of them at a time. The bus has no part in the last check: over Kafka fewer are enough.
-RACES = {"PostgreSQL": (1000, 100), "Kafka": (120, 20)}
+# Races: all, and the short part; at a time. The bus has no part in the last check: over Kafka fewer are enough.
+RACES = {"PostgreSQL": (10_000, 1000, 100), "Kafka": (1000, 120, 20)}
 LEAST = 0.10
 SETTLE_SECONDS = 60.0
 
@@ -59,11 +61,17 @@ class Pace:
 
 
 async def test_no_reminder_rests_on_a_balance_from_before_the_payment(
-    make_database: MakeDatabase, tmp_path: Path, events_url: str | None, figure: Callable[[str], None]
+    make_database: MakeDatabase,
+    tmp_path: Path,
+    events_url: str | None,
+    rounds: Callable[..., int],
+    seed: int,
+    invariant: Callable[[int, str], Invariant],
 ) -> None:
     bus = "Kafka" if events_url else "PostgreSQL"
-    total, size = RACES[bus]
-    started, pace, races = now(), Pace(11), list[Race]()
+    full, short, size = RACES[bus]
+    total = rounds(full=full, short=short)
+    started, pace, races = now(), Pace(seed), list[Race]()
     with SmtpPeer() as peer, Witness() as witness:
         installation = await make_installation(
             make_database,
@@ -83,8 +91,9 @@ async def test_no_reminder_rests_on_a_balance_from_before_the_payment(
                 await stores.settled(SETTLE_SECONDS)
                 pace.learn(sum(1 for one in batch if peer.to(address_of(one.number))) / len(batch))
             statuses = await delivery_statuses(stores)
-    figure(f"payment against reminder over {bus}: {len(races)} races in {(now() - started).total_seconds():.0f} s")
-    judge(races, peer, witness, statuses, figure)
+    found = judge(races, peer, witness, statuses)
+    seconds = round((now() - started).total_seconds())
+    invariant(11, f"payment against reminder over {bus}").held(rounds=len(races), seconds=seconds, late=0, **found)
 
 
 async def run_batch(api: Api, at_once: AtOnce, pace: Pace, size: int) -> list[Race]:
@@ -109,13 +118,8 @@ async def delivery_statuses(stores: Stores) -> dict[UUID, str]:
     return {row["invoice_id"]: row["status"] for row in await stores.rows("notifier-svc", statement)}
 
 
-def judge(
-    races: list[Race],
-    peer: SmtpPeer,
-    witness: Witness,
-    statuses: dict[UUID, str],
-    figure: Callable[[str], None],
-) -> None:
+def judge(races: list[Race], peer: SmtpPeer, witness: Witness, statuses: dict[UUID, str]) -> dict[str, Any]:
+    """Fails when a reminder's last check came after its payment's commit; gives who won how often."""
     late, ages, ended = list[str](), list[float](), Counter[str]()
     for race in races:
         taken = peer.to(address_of(race.number))
@@ -130,12 +134,12 @@ def judge(
                 late.append(f"{race.number} asked {rested_on.asked - witness.commits[race.key]:.4f} s after the commit")
     assert not late, late
     won = ended["sent"] / len(races)
-    figure(
-        f"  the reminder was first in {won:.0%}, the "
-        f"payment in {1 - won:.0%} (taken back at the last check {ended['cancelled']}, never decided "
-        f"{ended['never asked for']}); no reminder's check came after the payment's commit; "
-        f"age of the check at MAIL: median {statistics.median(ages) * 1000:.0f} ms, worst {max(ages) * 1000:.0f} ms"
-    )
     assert set(ended) <= {"sent", "cancelled", "never asked for"}, ended
     assert min(won, 1 - won) >= LEAST
     assert ended["cancelled"] >= len(races) * 0.02, "payments came while reminders were being claimed and sent"
+    return {
+        "reminder_first": f"{won:.0%}",
+        "payment_first": f"{1 - won:.0%}",
+        "taken_back_at_the_last_check": ended["cancelled"],
+        "check_age_ms": f"{statistics.median(ages) * 1000:.0f}, at most {max(ages) * 1000:.0f}",
+    }

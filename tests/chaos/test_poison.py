@@ -91,7 +91,7 @@ async def test_poison_is_put_aside_and_replayed_twice(
     url = str(request.getfixturevalue("kafka_url")) if transport == "kafka" else delivery_url
     bus = open_bus(url, prefix=f"t{uuid4().hex}.")
     await bus.ensure_topics()
-    desk, total, hits, slowest = Desk(delivery_database, bus), rounds(full=200, short=4), Counter[str](), 0.0
+    desk, total, hits, slowest = Desk(delivery_database, bus), rounds(full=200, short=2), Counter[str](), 0.0
     for _ in range(total):
         whole = {uuid4(): list[Record]() for _ in range(CUSTOMERS)}
         records, poisoned = [], set[UUID]()

@@ -77,7 +77,7 @@ async def test_the_line_to_the_smtp_server_is_cut_at_any_byte(
     invariant: Callable[[int, str], Invariant],
 ) -> None:
     """Before DATA it certainly was not taken and goes again; from there on nobody knows, and it never goes again."""
-    total = rounds(full=1_000, short=60)
+    total = rounds(full=1_000, short=30)
     names = {BEFORE: "before DATA", ANSWER: "answer lost", WHOLE: "whole"}
     cuts = [
         chance.choice((BEFORE, ANSWER, WHOLE, *(chance.randrange(LONGEST_BODY) for _ in range(3))))
@@ -114,7 +114,7 @@ async def test_twilio_takes_and_drops_refuses_and_is_slow(
     chance: random.Random,
     invariant: Callable[[int, str], Invariant],
 ) -> None:
-    total = rounds(full=600, short=40)
+    total = rounds(full=600, short=20)
     kinds = ("ok", "429", "429", "take-and-drop", "drop", "500", "slow")
     answers = [kind for _ in range(total) for kind in [chance.choice(kinds)] * (chance.randint(1, 8))][: 3 * total]
     async with TwilioServer(delay=0.5) as server, opened(make_database, tmp_path, **by_twilio(server)) as world:
@@ -156,7 +156,7 @@ async def test_a_provider_that_is_away_for_a_day(
     invariant: Callable[[int, str], Invariant],
 ) -> None:
     """All end, the operator is told, and what is asked for once it is back goes at once."""
-    total, port = rounds(full=400, short=40), free_port()
+    total, port = rounds(full=400, short=20), free_port()
     async with opened(make_database, tmp_path, **by_smtp(port)) as world:
         await remind(world, total)
         back_at = world.clock.now() + timedelta(hours=24)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import statistics
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +14,13 @@ from prometheus_client.parser import text_string_to_metric_families
 from remit_testing.figures import Invariant
 from remit_testing.fixtures import MakeDatabase
 from remit_testing.kills import EVERYWHERE, SENDING, killed_once
-from remit_testing.running import Running
+from remit_testing.running import Running, Who
 from remit_testing.scene import UNKNOWN_PER_CRASH, scene
 
 from remit_local.home import SERVICES
 
-GRACE_SECONDS = 25.0
+# As deploy/k8s gives a worker.
+GRACE_SECONDS = 40.0
 SETTLE_SECONDS = 90.0
 # What both replicas of a service must have had a part in.
 SHARED = {
@@ -38,7 +40,7 @@ async def test_two_of_each_killed_under_load(
     chance: random.Random,
     invariant: Callable[[int, str], Invariant],
 ) -> None:
-    total = rounds(full=200, short=6)
+    total = rounds(full=200, short=0)
     points = {name: [*EVERYWHERE, *(SENDING if name == "notifier-svc" else ())] for name in SERVICES[:3]}
     async with scene(make_database, tmp_path, events_url=kafka_url, replicas=2) as on:
         async with on.busy():
@@ -84,17 +86,26 @@ async def test_rolling_restarts_under_load(
     invariant: Callable[[int, str], Invariant],
 ) -> None:
     """SIGTERM: what is under way is finished, within the grace; nothing is left unknown."""
-    total = rounds(full=200, short=8)
-    slowest, turns = 0.0, []
+    total = rounds(full=200, short=4)
+    ends, starts, turns = list[float](), list[float](), list[Who]()
     async with scene(make_database, tmp_path, events_url=kafka_url, replicas=2) as on:
-        async with on.busy(pause=0.1):
+        async with on.busy():
             for _ in range(total):
-                turns = turns or chance.sample(on.running.everybody, len(on.running.everybody))
-                slowest = max(slowest, await on.running.restart(*turns.pop()))
+                turns = turns or chance.sample(on.running.everybody, 2 * len(SERVICES))
+                end, start = await on.running.restart(*turns.pop())
+                ends.append(end)
+                starts.append(start)
                 on.running.check()
         result = await on.reckoned(SETTLE_SECONDS)
-    assert slowest < GRACE_SECONDS
+    assert max(ends) < GRACE_SECONDS, ends
     assert result.deliveries["unknown"] == 0, result.deliveries
     invariant(10, "SIGTERM drains within its grace, rolling restarts of two of every service").held(
-        rounds=total, events=on.events, lost=0, doubled=0, unknown=0, slowest_s=round(slowest, 1)
+        rounds=total,
+        events=on.events,
+        lost=0,
+        doubled=0,
+        unknown=0,
+        median_end_s=round(statistics.median(ends), 1),
+        slowest_end_s=round(max(ends), 1),
+        median_start_s=round(statistics.median(starts), 1),
     )

@@ -94,8 +94,11 @@ class Running:
         except RefusedError as error:
             raise AssertionError(f"{error}\n{self.said()}") from None
 
-    async def restart(self, name: str, replica: int = 0) -> float:
-        """SIGTERM, and once it has ended a new one; gives the seconds it took to end, in good order or it fails."""
+    async def restart(self, name: str, replica: int = 0) -> tuple[float, float]:
+        """SIGTERM, and a new one once it has ended in good order; gives the seconds to its end and to the next ready.
+
+        Fails when it did not end with exit code 0.
+        """
         process, began = self._processes[name, replica], time.monotonic()
         process.terminate()
         code = await asyncio.to_thread(process.wait, STOP_SECONDS)
@@ -103,7 +106,7 @@ class Running:
         assert code == 0, f"{name} {replica} ended with {code} on SIGTERM\n{self.said()}"
         self.start(name, replica)
         await self.ready((name, replica))
-        return took
+        return took, time.monotonic() - began - took
 
     def arm(self, service: str, point: str) -> None:
         """The next process of `service` that comes to `point` kills itself with SIGKILL."""
