@@ -80,7 +80,7 @@ async def test_assigning_a_ladder_moves_cases_without_a_rung_and_leaves_the_othe
 async def test_who_follows_which_ladder(world: Any) -> None:
     """The customer's own, else their profile's, else everyone's, else the installation's."""
     await world.post("/v1/ladders/all/versions", QUICK, 201, assign_all=True)
-    await world.post("/v1/ladders/offices/versions", QUICK, 201, assign="government")
+    await world.post("/v1/ladders/offices/versions", QUICK, 201, assign=["government", "government"])
     customers = [
         await world.customer("A", profile="business"),
         await world.customer("B", profile="government"),

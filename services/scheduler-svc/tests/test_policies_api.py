@@ -42,7 +42,7 @@ async def test_followed_invoices_stay_on_their_version_until_moved_on_purpose(wo
     customer = await world.customer()
     world.at("2026-01-02 08:00")
     invoice = await world.issue(customer)
-    await world.save_policy(POLICY | {"key": "business"}, assign="business")
+    await world.save_policy(POLICY | {"key": "business"}, assign=["business", "business"])
     await world.issue(customer, "R2")
     rows = await world.rows("SELECT number, policy_version FROM follow_up ORDER BY number")
     assert [tuple(row) for row in rows] == [("R1", 1), ("R2", 2)]

@@ -114,7 +114,7 @@ async def add_version(session: Session, seller: UUID, key: str, body: LadderBody
 
 async def assign(session: Session, seller: UUID, key: str, profiles: Iterable[str]) -> None:
     """Makes `key` the ladder of customers of these profiles; `*` is for all without one of their own profile's."""
-    new = insert(ladder_assignment).values([{"seller_id": seller, "profile": p, "key": key} for p in profiles])
+    new = insert(ladder_assignment).values([{"seller_id": seller, "profile": p, "key": key} for p in {*profiles}])
     await session.execute(
         new.on_conflict_do_update(index_elements=["seller_id", "profile"], set_={"key": new.excluded.key})
     )

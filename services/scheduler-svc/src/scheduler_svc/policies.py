@@ -169,4 +169,4 @@ async def add_version(session: Session, seller: UUID, key: str, policy: Policy, 
 
 
 async def assign(session: Session, seller: UUID, key: str, profiles: Sequence[str]) -> None:
-    await execute(session, _ASSIGN, seller=seller, key=key, profiles=list(profiles), known=list(PROFILES))
+    await execute(session, _ASSIGN, seller=seller, key=key, profiles=list({*profiles}), known=list(PROFILES))
