@@ -16,6 +16,7 @@ from remit_events.bus import Bus, BusError, open_bus
 from remit_events.failures import StuckError
 from remit_service import logs, migrations, serving, stuck_commands, telemetry
 from remit_service.clock import WallClock
+from remit_service.connections import Limits
 from remit_service.database import Database
 from remit_service.logs import scrubbed
 from remit_service.one_shot import Command, Refused
@@ -55,6 +56,7 @@ def main(
     given = _parser(name, once.values()).parse_args(arguments)
     settings = load(settings_class)
     logs.configure(settings.log_level)
+    serving.as_many_files_as_allowed()
     telemetry.configure(name, settings.otlp_endpoint)
     if given.command in once:
         run = do_once(name, settings, once[given.command], given)
@@ -153,7 +155,9 @@ def _server(service: Service, bound: socket.socket | None, stop: asyncio.Event, 
     if bound is None:
         return asyncio.sleep(0)
     app = ProbesOnly(service.app) if command == "worker" else service.app
-    server = asyncio.create_task(serving.serve(app, bound, stop, grace=service.settings.drain_seconds))
+    settings = service.settings
+    limits = Limits(seconds=settings.request_seconds)
+    server = asyncio.create_task(serving.serve(app, bound, stop, grace=settings.drain_seconds, limits=limits))
     server.add_done_callback(lambda _: stop.set())
     host, port = bound.getsockname()[:2]
     log.info("listening", service=service.name, host=host, port=port)

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.params import Form, Query
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from remit_events.session import Session
@@ -77,6 +78,8 @@ class TransactionalRoute(StrictRoute):
                 await _check_content_type(request)
             service = shared(request)
             reads = request.method in READS
+            if not reads:
+                await _read_body(request)
             opened = service.db.reading() if reads else service.db.transaction()
             committing = False
             try:
@@ -148,6 +151,14 @@ def _scopes(dependant: Dependant) -> Iterator[tuple[str, ...]]:
         if isinstance(scope, tuple):
             yield scope
         yield from _scopes(dependency)
+
+
+async def _read_body(request: Request) -> None:
+    """Whole, before the transaction: a body that trickles in would keep a connection to the database from others."""
+    try:
+        await request.body()
+    except ClientDisconnect:
+        raise HTTPException(400) from None  # nobody is there to read it
 
 
 async def _check_content_type(request: Request) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import resource
 import signal
 import socket
 from collections.abc import Iterator
+from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
+
+from remit_service.connections import Guarded, Limits
 
 GRACE_SECONDS = 10
 TICK_SECONDS = 1.0
@@ -46,6 +50,13 @@ def listen(host: str, port: int) -> socket.socket:
     return bound
 
 
+def as_many_files_as_allowed() -> None:
+    """Every connection is an open file, and many systems begin with 1,024 of them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 class _Server(uvicorn.Server):
     """Signals belong to the process, not to one of its servers; it wakes once a second, not ten times."""
 
@@ -63,10 +74,19 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(app: ASGIApp, bound: socket.socket, stop: asyncio.Event, *, grace: float = GRACE_SECONDS) -> None:
+async def serve(
+    app: ASGIApp,
+    bound: socket.socket,
+    stop: asyncio.Event,
+    *,
+    grace: float = GRACE_SECONDS,
+    limits: Limits | None = None,
+) -> None:
     """Serves until `stop`; requests that run then have `grace` seconds to finish."""
     config = uvicorn.Config(
         app,
+        http=partial(Guarded, limits or Limits()),  # type: ignore[arg-type]  # a protocol's class, all but one argument
+        ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,

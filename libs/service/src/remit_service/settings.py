@@ -35,8 +35,9 @@ EventsUrl = Annotated[str, AfterValidator(_events_url)]
 class ServiceSettings(BaseSettings):
     """One variable per field, upper-case, without a prefix; a service adds its own fields in a subclass.
 
-    `health_port`: where a worker answers probes. `wait_for_peers`: stay unready while database or bus do not answer,
-    as in Kubernetes, rather than end with exit code 2.
+    `request_seconds`: how long a request may take to come in whole. `health_port`: where a worker answers probes.
+    `wait_for_peers`: stay unready while database or bus do not answer, as in Kubernetes, rather than end with exit
+    code 2.
     """
 
     model_config = SettingsConfigDict(extra="forbid", frozen=True, env_ignore_empty=True)
@@ -51,6 +52,7 @@ class ServiceSettings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     otlp_endpoint: str | None = None
     max_body_bytes: int = Field(default=2_000_000, gt=0)
+    request_seconds: float = Field(default=30.0, gt=0)
     service_key: SecretStr = Field(min_length=16)
     drain_seconds: float = Field(default=25.0, gt=0)
 
