@@ -44,7 +44,7 @@ test: dev ## Run all tests (with real Kafka where a JDK and Maven are found)
 	@$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder $(TEST_FLAGS)
 
 chaos: dev ## Every round of races and crashes on real peers, one line per invariant (SEED=n); takes hours
-	@REMIT_REQUIRE_KAFKA=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --full $(if $(SEED),--seed $(SEED)) --figures chaos.json tests/chaos $(CHAOS_FLAGS)
+	@REMIT_REQUIRE_KAFKA=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --full --invariants $(if $(SEED),--seed $(SEED)) --figures chaos.json $(CHAOS_FLAGS)
 
 check: dev ## Lint, types, import walls, drift of schemas, problems and migrations; changes nothing
 	@$(BIN)/ruff format --check .

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-REPORT = "--figures"
+REPORT, ONLY = "--figures", "--invariants"
 FIGURES: pytest.StashKey[list[str]] = pytest.StashKey()
 INVARIANTS: pytest.StashKey[list[dict[str, Any]]] = pytest.StashKey()
 
@@ -48,6 +48,14 @@ def invariant(request: pytest.FixtureRequest) -> Callable[[int, str], Invariant]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(REPORT, metavar="FILE", help="write what the tests measured to FILE, as JSON")
+    parser.addoption(ONLY, action="store_true", help="only the tests of reliability's invariants, wherever they are")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption(ONLY):
+        others = [item for item in items if "invariant" not in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=others)
+        items[:] = [item for item in items if item not in others]
 
 
 def pytest_configure(config: pytest.Config) -> None:

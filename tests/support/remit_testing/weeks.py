@@ -8,9 +8,10 @@ async with weeks(make_database, folder, off={"scheduler-svc": timedelta(minutes=
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -56,6 +57,7 @@ class Weeks:
     peer: SmtpPeer
     clock: SimulatedClock
     pays: dict[str, list[date]]
+    hours: Sequence[int]
     _timelapse: Timelapse
 
     @property
@@ -72,11 +74,11 @@ class Weeks:
         return {number: sorted(ends) for number, ends in found.items()}
 
     async def play(self, *, days: int) -> None:
-        """Hour by hour, as long as people are awake."""
+        """Hour by hour, at those hours of the day at which something is looked at."""
         until = self.clock.now() + timedelta(days=days)
         while self.clock.now() < until:
             self.clock.set(self.clock.now() + HOUR)
-            if self.clock.now().hour in WAKING:
+            if self.clock.now().hour in self.hours:
                 if self.clock.now().hour == 12:
                     await self._pay(self.clock.now().date())
                 await self._timelapse.settle()
@@ -105,8 +107,12 @@ async def weeks(
     chance: random.Random,
     *,
     customers: int = 8,
+    zones: Sequence[str] = ("UTC",),
+    profile: str = "business",
+    hours: Sequence[int] = WAKING,
     off: Mapping[str, timedelta] | None = None,
 ) -> AsyncIterator[Weeks]:
+    """`customers` at these zones in turn; `off`: by how much the clock of a service's host is off."""
     clock = SimulatedClock(BEGINS)
     with SmtpPeer() as peer:
         installation = await make_installation(
@@ -115,11 +121,11 @@ async def weeks(
         system = await _system(installation, clock, off or {})
         clients = {name: system.client(name, {"Authorization": f"Bearer {KEY}"}) for name in system.services}
         async with system, Api(clients) as api:
-            on = Weeks(api, peer, clock, _payments(chance, customers), Timelapse(system, clock, Nothing()))
+            on = Weeks(api, peer, clock, _payments(chance, customers), hours, Timelapse(system, clock, Nothing()))
             await on._timelapse.settle()
             live = {"on": True, "seller_name": SELLER["name"], "by": "Mara Lind"}
             await api.put("notifier-svc", "/v1/live-mode", live)
-            await _post(api, chance, on.pays)
+            await _post(api, chance, on.pays, zones, profile)
             await on._timelapse.settle()
             yield on
 
@@ -143,13 +149,15 @@ def _payments(chance: random.Random, customers: int) -> dict[str, list[date]]:
     return {number: sorted(chance.sample(days, chance.choice((0, 0, 1, 2, 3, 3)))) for number in numbers}
 
 
-async def _post(api: Api, chance: random.Random, numbers: Mapping[str, Any]) -> None:
+async def _post(
+    api: Api, chance: random.Random, numbers: Mapping[str, Any], zones: Sequence[str], profile: str
+) -> None:
     """Two invoices for each customer, due around the beginning."""
     keys = sorted({number.rpartition("-")[0] for number in numbers})
-    about = {"profile": "business", "country": "DE", "timezone": "UTC"}
     customers = [
-        about | {"external_id": key, "name": f"Customer {key}", "email": f"{key.lower()}@customers.example"}
-        for key in keys
+        {"external_id": key, "name": f"Customer {key}", "email": f"{key.lower()}@customers.example"}
+        | {"profile": profile, "country": "DE", "timezone": zone}
+        for key, zone in zip(keys, itertools.cycle(zones), strict=False)
     ]
     await api.post("invoice-svc", "/v1/customers/batch", {"customers": customers})
     invoices = []
