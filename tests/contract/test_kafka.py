@@ -6,7 +6,7 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from runpy import run_path
@@ -25,6 +25,7 @@ from remit_testing.delivery import (
     record,
     writing,
 )
+from remit_testing.figures import Invariant
 from remit_testing.kafka import SCRIPT, KafkaServer
 
 from remit_events import kafka_bus, kafka_cluster, kafka_group
@@ -100,7 +101,9 @@ async def limit_records(bus: KafkaBus, size: int) -> None:
             await asyncio.sleep(0.05)
 
 
-async def test_the_broker_refuses_single_records_of_a_batch(bus: KafkaBus) -> None:
+async def test_the_broker_refuses_single_records_of_a_batch(
+    bus: KafkaBus, invariant: Callable[[int, str], Invariant]
+) -> None:
     await limit_records(bus, 20_000)
     stuck, other = uuid4(), uuid4()
     events = [event(stuck, 1), event(stuck, 2, padding=30_000), event(stuck, 3), event(other, 1), event(other, 2)]
@@ -109,6 +112,7 @@ async def test_the_broker_refuses_single_records_of_a_batch(bus: KafkaBus) -> No
     assert answers == [None, "refused by the broker: MessageSizeTooLargeError", BEHIND, None, None]
     assert await bus.publish([record(other, 3)]) == [None]
     assert first_numbers(await read_all(bus, TOPIC)) == {str(stuck): [1], str(other): [1, 2, 3]}
+    invariant(22, "what the broker refuses is told apart, others flow").held(rounds=1, refused=1, behind=1, lost=0)
 
 
 async def test_a_member_that_is_too_slow_cannot_commit(bus: KafkaBus, monkeypatch: pytest.MonkeyPatch) -> None:

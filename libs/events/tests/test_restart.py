@@ -3,46 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import tempfile
-import time
-from collections.abc import Iterator
-from pathlib import Path
 from uuid import uuid4
 
-import pytest
 from remit_testing.delivery import DeliveryDatabase, SettableClock, event, writing
+from remit_testing.own_postgres import OwnPostgres
 
 from remit_events.consumer import Consumer
 from remit_events.failures import is_infrastructure
 from remit_events.postgres_bus import PostgresBus
 from remit_events.relay import Relay
-from remit_local.postgres import EmbeddedPostgres, wait_until_ready
+from remit_local.postgres import wait_until_ready
 
 TOPIC = "remit.notifications.v1"
 
 
-@pytest.fixture
-def server() -> Iterator[EmbeddedPostgres]:
-    """A durable PostgreSQL of its own, for this test kills it."""
-    with tempfile.TemporaryDirectory(prefix="remit-pg-", ignore_cleanup_errors=True) as folder:
-        Path(folder).chmod(0o755)
-        with EmbeddedPostgres(Path(folder) / "data") as server:
-            yield server
-
-
-def stop_immediately(server: EmbeddedPostgres) -> None:
-    """As `pg_ctl stop -m immediate`: no checkpoint, no farewell."""
-    pid_file = server.folder / "postmaster.pid"
-    pid = int(pid_file.read_text().splitlines()[0])
-    os.kill(pid, signal.SIGQUIT)
-    deadline = time.monotonic() + 10
-    while pid_file.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
-
-
-async def test_postgresql_is_stopped_and_started_under_load(server: EmbeddedPostgres) -> None:
+async def test_postgresql_is_stopped_and_started_under_load(own_postgres: OwnPostgres) -> None:
+    server = own_postgres
     await server.create_databases("service", "events")
     database, bus, clock = DeliveryDatabase(server.url("service")), PostgresBus(server.url("events")), SettableClock()
     await database.create()
@@ -82,7 +58,7 @@ async def test_postgresql_is_stopped_and_started_under_load(server: EmbeddedPost
         for at in (30, 70):
             while len(committed) < at:  # noqa: ASYNC110  nobody announces it
                 await asyncio.sleep(0.01)
-            await asyncio.to_thread(stop_immediately, server)
+            await asyncio.to_thread(server.stop_immediately)
             await asyncio.to_thread(server.start)
             await wait_until_ready(server.url("service"))
 
@@ -101,15 +77,4 @@ async def test_postgresql_is_stopped_and_started_under_load(server: EmbeddedPost
     await relay.close()
     await bus.close()
     await database.engine.dispose()
-    assert await connections(server) == 0
-
-
-async def connections(server: EmbeddedPostgres) -> int:
-    """Client connections on the server besides the one that asks."""
-    await asyncio.sleep(0.1)
-    database = DeliveryDatabase(server.url("service"))
-    ((others,),) = await database.rows(
-        "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
-    )
-    await database.engine.dispose()
-    return int(others)
+    assert await server.clients() == {}
