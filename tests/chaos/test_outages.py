@@ -49,6 +49,7 @@ async def test_kafka_is_stopped_killed_and_started(
                 await asyncio.sleep(away)
                 await asyncio.to_thread(own_kafka.start)
             slowest = max(slowest, await resumed(on))
+            await on.settled(SETTLE_SECONDS)
         result = await on.reckoned(SETTLE_SECONDS)
     assert result.deliveries["unknown"] == 0, result.deliveries
     invariant(7, "broker stopped, killed, restarted under four services").held(
@@ -86,7 +87,7 @@ async def test_postgresql_is_stopped_immediately(
                 await asyncio.sleep(chance.choice((0, 0, 1, 3)))
                 await asyncio.to_thread(own_postgres.start)
                 await wait_until_ready(own_postgres.url("postgres"))
-            on.running.check()
+            await on.settled(SETTLE_SECONDS)
         result = await on.reckoned(SETTLE_SECONDS)
         there = await own_postgres.clients()
     stuck = {who: n for who, n in there.items() if "in transaction" in who}

@@ -9,11 +9,10 @@ async with scene(make_database, folder, events_url=…, replicas=2) as on:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from remit_local.installation import Installation
 from remit_testing.at_once import AtOnce, now, rungs_settle_seconds
@@ -65,20 +64,21 @@ class Scene:
                 ended.set()
 
     async def settled(self, seconds: float) -> None:
-        async with Stores(self.installation) as stores:
-            await stores.settled(seconds)
-
-    async def reckoned(self, seconds: float) -> Reckoning:
-        """Waits until nothing is on its way, then compares what was posted with what became of it."""
-        await self.running.ready()
+        """Until nothing is on its way; fails with what is, and what the services have to say."""
         async with Stores(self.installation) as stores:
             try:
                 await stores.settled(seconds)
             except AssertionError as error:
                 raise AssertionError(f"{error}\n{await self._waiting(stores)}\n{self.running.said()}") from None
+        self.running.check()
+
+    async def reckoned(self, seconds: float) -> Reckoning:
+        """Waits until nothing is on its way, then compares what was posted with what became of it."""
+        await self.running.ready()
+        await self.settled(seconds)
+        async with Stores(self.installation) as stores:
             result = await reckon(stores, self.traffic, self.peer)
             self.events = len(await stores.told())
-        self.running.check()
         assert result.faults == [], "\n".join(result.faults)
         return result
 
@@ -96,16 +96,14 @@ async def scene(
     events_url: str | None = None,
     replicas: int = 1,
     rungs_after: float = 3_000,
-    extras: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> AsyncIterator[Scene]:
     """`rungs_after`: seconds from now until rungs are looked at, most of an hour unless the test waits for it."""
     with SmtpPeer(delay=0.05) as peer:
         started = now()
         installation = await make_installation(make_database, folder, events_url=events_url)
-        given = dict(extras or {})
         settle = {"rungs_settle_seconds": rungs_settle_seconds(started, rungs_after)}
-        sending = peer.settings | {"smtp_connections": CONNECTIONS} | dict(given.pop("notifier-svc", {}))
-        installation = installation.with_extras({"notifier-svc": sending, "escalation-svc": settle} | given)
+        sending = peer.settings | {"smtp_connections": CONNECTIONS}
+        installation = installation.with_extras({"notifier-svc": sending, "escalation-svc": settle})
         async with Running(installation, folder, replicas=replicas) as running:
             at_once = AtOnce(started)
             await at_once.rules(running.api)
