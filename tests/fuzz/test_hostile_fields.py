@@ -38,7 +38,7 @@ async def test_every_text_field(world: TwoSellers, rounds: Any, seed: int, invar
     assert len(found) > 150
     tried = [(one, at, name) for one, at in found for name in CORPUS]
     chance = random.Random(seed)  # noqa: S311  # no secret
-    chosen = tried if rounds(full=2, short=1) == 2 else chance.sample(tried, len(tried) // 8)
+    chosen = tried if rounds(full=2, short=1) == 2 else chance.sample(tried, len(tried) // 12)
     taken = 0
     async with Tables(world.lapse.system.installation) as tables:
         names = set(await tables.digests())
@@ -61,7 +61,7 @@ async def test_every_text_parameter(world: TwoSellers, rounds: Any, seed: int, i
     """In queries, in paths and in headers."""
     given = [(one, where, name, bad) for one in operations(world) for where, name, bad in _given(one)]
     chance = random.Random(f"{seed} parameters")  # noqa: S311  # no secret
-    chosen = given if rounds(full=2, short=1) == 2 else chance.sample(given, len(given) // 8)
+    chosen = given if rounds(full=2, short=1) == 2 else chance.sample(given, len(given) // 12)
     for one, where, name, bad in chosen:
         body, ids = one.living(world.ours), world.ours.ids
         if where == "query":

@@ -19,7 +19,7 @@ WITHOUT_KEY = ("/v1/unsubscribe/", "/v1/callbacks/")
 async def test_every_post_has_one_effect(world: TwoSellers, rounds: Any, invariant: Any) -> None:
     posts = [one for one in operations(world) if one.method == "POST" and str(one) not in ASKING]
     posts = [one for one in posts if not one.path.startswith(WITHOUT_KEY)]
-    times, made = rounds(full=100, short=10), 0
+    times, made = rounds(full=100, short=6), 0
     async with Tables(world.lapse.system.installation) as tables:
         for one in posts:
             made += await _posted(world, one, tables, times)
