@@ -9,6 +9,7 @@ from typing import Any
 
 from remit_local.client import Remit
 
+LONGEST_NAME = 200  # with what tells the channels apart, below the 255 of file systems
 UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
 
 
@@ -19,7 +20,7 @@ def render_plan(remit: Remit, messages: list[dict[str, Any]], folder: Path) -> l
     for number, message in enumerate(messages, start=1):
         said = remit.post("notifier-svc", "/v1/templates/preview", message)
         parts = [f"{number:04}", message["at"][:16], message["customer_name"], message["step"]]
-        name = UNSAFE.sub("-", "-".join(parts)).strip("-").lower()
+        name = UNSAFE.sub("-", "-".join(parts)).strip("-").lower()[:LONGEST_NAME]
         for path, content in _files(folder / name, message, said).items():
             path.write_bytes(content)
             written.append(path)
