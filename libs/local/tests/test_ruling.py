@@ -41,7 +41,7 @@ def remit() -> Iterator[Typed]:
 
             def typed(*words: object) -> Result:
                 said = ["--data", str(Path(folder) / ".remit"), *map(str, words)]
-                return CliRunner().invoke(add_commands(), said, env={"REMIT_KEY": None, "COLUMNS": "160"})
+                return CliRunner().invoke(add_commands(), said, env={"REMIT_KEY": None})
 
             yield typed
 

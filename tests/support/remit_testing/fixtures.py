@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
@@ -26,6 +27,8 @@ pytest_plugins = (
 # How long an example takes says more about the machine than about Remit: no test is timed.
 settings.register_profile("remit", deadline=None)
 settings.load_profile("remit")
+# Commands print as wide whoever runs the tests, in a terminal or none.
+os.environ["COLUMNS"] = "160"
 
 _numbers = itertools.count(1)
 ROOM_BYTES = 16_000_000_000
