@@ -24,7 +24,7 @@ from remit_testing.stores import Stores
 from remit_testing.witness import Witness
 
 # Races: all, and the short part; at a time. The bus has no part in the last check: over Kafka fewer are enough.
-RACES = {"PostgreSQL": (10_000, 1000, 100), "Kafka": (1000, 120, 20)}
+RACES = {"PostgreSQL": (10_000, 200, 50), "Kafka": (1000, 60, 20)}
 LEAST = 0.10
 SETTLE_SECONDS = 60.0
 

@@ -167,9 +167,19 @@ async def test_one_failing_task_does_not_stop_another():
     async def failing(_: int) -> int:
         raise RuntimeError
 
-    healthy = Scripted(idle, poll=0.01)
-    await during(0.2, Scripted(failing), healthy)
-    assert len(healthy.runs) > 5
+    enough = asyncio.Event()
+
+    async def counting(run: int) -> int:
+        if run > 5:
+            enough.set()
+        return 0
+
+    stop = asyncio.Event()
+    tasks = [Scripted(failing), Scripted(counting, poll=0.01)]
+    running = asyncio.create_task(run_tasks(tasks, stop, service="loops", drain_seconds=5.0))
+    await asyncio.wait_for(enough.wait(), 30)
+    stop.set()
+    await running
 
 
 async def test_stop_lets_a_run_finish():
