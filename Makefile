@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test chaos check fmt kafka topics migrate schemas lock clean
+.PHONY: help setup dev run test chaos bench check fmt kafka topics migrate schemas lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ test: dev ## Run all tests (with real Kafka where a JDK and Maven are found)
 
 chaos: dev ## Every round of races and crashes on real peers, one line per invariant (SEED=n); takes hours
 	@REMIT_REQUIRE_KAFKA=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --full --invariants $(if $(SEED),--seed $(SEED)) --figures chaos.json $(CHAOS_FLAGS)
+
+bench: dev ## Each path beside its peer or its limit: ratios, bench/results/ (PATHS="sweeping growth"); an hour or two
+	@PYTHONPATH=bench:tests/support $(BIN)/python -m remit_bench $(PATHS) $(BENCH_FLAGS)
 
 check: dev ## Lint, types, import walls, drift of schemas, problems and migrations; changes nothing
 	@$(BIN)/ruff format --check .

@@ -14,12 +14,13 @@ from pathlib import Path
 import uvloop
 
 from remit_bench.machine import facts
-from remit_bench.measure import Comparison
-from remit_bench.results import table, write
+from remit_bench.page import write_page
+from remit_bench.results import Found, table, write
 from remit_bench.stage import Stage, stage
 
 PATHS = ("importing", "posting", "relaying", "planning", "sweeping")
 RESULTS = Path(__file__).parents[1] / "results"
+DOCUMENT = Path(__file__).parents[2] / "docs" / "performance.md"
 LEAST_ROUNDS = 5
 
 
@@ -27,8 +28,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description="Each path beside its peer or its limit.")
     parser.add_argument("paths", nargs="*", metavar="PATH", help=f"of {', '.join(PATHS)}; all unless named")
     parser.add_argument("--rounds", type=int, default=LEAST_ROUNDS, help="medians are of so many (default %(default)s)")
-    parser.add_argument("--scale", type=float, default=1.0, help="less than 1: smaller, and written nowhere")
-    parser.add_argument("--out", type=Path, default=RESULTS)
+    parser.add_argument("--scale", type=float, default=1.0, help="less than 1: smaller, and kept nowhere")
+    parser.add_argument("--out", type=Path, help="write there, of whatever size")
     given = parser.parse_args()
     if unknown := sorted(set(given.paths) - set(PATHS)):
         parser.error(f"there is no path {unknown[0]!r}; there are {', '.join(PATHS)}")
@@ -36,14 +37,18 @@ def main() -> None:
     print(" · ".join(machine.values()), file=sys.stderr)
     with stage(given.rounds, given.scale) as on, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         for name in given.paths or PATHS:
-            found: Comparison = runner.run(_path(name, on))
+            found: Found = runner.run(_path(name, on))
             print(table(found), flush=True)
-            if given.scale >= 1 and given.rounds >= LEAST_ROUNDS:
+            if given.out:
                 write(given.out, name, found, machine)
+                write_page(given.out, given.out / DOCUMENT.name, PATHS)
+            elif given.scale >= 1 and given.rounds >= LEAST_ROUNDS:
+                write(RESULTS, name, found, machine)
+                write_page(RESULTS, DOCUMENT, PATHS)
 
 
-async def _path(name: str, on: Stage) -> Comparison:
-    found: Comparison = await import_module(f"remit_bench.paths.{name}").run(on)
+async def _path(name: str, on: Stage) -> Found:
+    found: Found = await import_module(f"remit_bench.paths.{name}").run(on)
     return found
 
 

@@ -26,6 +26,50 @@ class Timed:
         return self.units / self.seconds
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What was reached, beside what, and the goal: the least it should be, or with `most` the most."""
+
+    what: str
+    reached: float
+    unit: str
+    beside: str | None = None
+    goal: float | None = None
+    most: bool = False
+
+    @property
+    def met(self) -> bool | None:
+        """None without a goal."""
+        return None if self.goal is None else (self.reached <= self.goal if self.most else self.reached >= self.goal)
+
+
+@dataclass
+class Figure:
+    """One figure by round; `most` is its goal: no more than that."""
+
+    what: str
+    unit: str
+    most: float | None = None
+    beside: str | None = None
+    rounds: list[float] = field(default_factory=list)
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.rounds)
+
+
+@dataclass
+class Measured:
+    """A path by figures that are no rates: seconds, bytes, how much dearer it became. Less is better."""
+
+    name: str
+    figures: list[Figure] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def rows(self) -> list[Row]:
+        return [Row(one.what, one.median, one.unit, one.beside, one.most, most=True) for one in self.figures]
+
+
 @dataclass
 class Comparison:
     """A path, `what` it counts, and what stands beside it; `goals` are the least ratios to each of those.
@@ -47,6 +91,12 @@ class Comparison:
 
     def ratio(self, beside: str) -> float:
         return self.rate() / self.rate(beside)
+
+    def rows(self) -> list[Row]:
+        """Its rate, then its ratio to each that stands beside it."""
+        rate = Row(self.name, self.rate(), f"{self.what}/s", goal=self.least)
+        others = [name for name in self.rounds if name != "path"]
+        return [rate, *(Row(self.name, self.ratio(name), "×", name, self.goals.get(name)) for name in others)]
 
     def cpu_per_unit(self, of: str = "path") -> dict[str, float]:
         """CPU seconds per unit by group of processes, over all rounds."""

@@ -18,16 +18,28 @@ from remit_local.postgres import EmbeddedPostgres
 
 @dataclass
 class Stage:
-    """`postgres` fsyncs every commit; `kafka` runs as `make kafka` starts it. `scale` 1 is the full size."""
+    """`postgres` fsyncs every commit; `kafka` is started when first asked for. `scale` 1 is the full size."""
 
     folder: Path
     postgres: EmbeddedPostgres
-    kafka: KafkaServer
     rounds: int
     scale: float
+    _broker: KafkaServer | None = None
 
     def __post_init__(self) -> None:
         self._numbers = itertools.count(1)
+
+    @property
+    def kafka(self) -> KafkaServer:
+        """As `make kafka` starts it."""
+        if self._broker is None:
+            self._broker = KafkaServer(self.folder / "kafka", short_life=False)
+            self._broker.start()
+        return self._broker
+
+    def close(self) -> None:
+        if self._broker is not None:
+            self._broker.stop()
 
     async def make_database(self) -> str:
         name = f"bench_{next(self._numbers)}"
@@ -39,8 +51,12 @@ class Stage:
         return max(round(full * self.scale), 1)
 
     def processes(self, **more: Callable[[], int | None]) -> Processes:
-        """This process, the two servers, and `more`."""
-        groups = {"client": os.getpid, "PostgreSQL": self._postmaster, "Kafka": lambda: self.kafka.pid}
+        """This process, the servers that run, and `more`."""
+        groups = {
+            "client": os.getpid,
+            "PostgreSQL": self._postmaster,
+            "Kafka": lambda: self._broker and self._broker.pid,
+        }
         return Processes(groups | more)
 
     def _postmaster(self) -> int:
@@ -52,10 +68,9 @@ def stage(rounds: int, scale: float) -> Iterator[Stage]:
     with tempfile.TemporaryDirectory(prefix="remit-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)
-        kafka = KafkaServer(folder / "kafka", short_life=False)
         with EmbeddedPostgres(folder / "postgres") as postgres:
-            kafka.start()
+            on = Stage(folder, postgres, rounds, scale)
             try:
-                yield Stage(folder, postgres, kafka, rounds, scale)
+                yield on
             finally:
-                kafka.stop()
+                on.close()

@@ -8,54 +8,18 @@ from html import escape
 from pathlib import Path
 
 from remit_local.figures import FOLLOW_UP, Figures, StepFigures
+from remit_local.plots import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, page, plot
 from remit_local.svg import area, line, rect, short, text, ticks
 from remit_service.money import exponent
 
-WIDTH, HEIGHT = 620, 340
-LEFT, RIGHT, TOP, BOTTOM = 46, 14, 16, 34
 NAMES = 130  # room for step names left of bars
 MOST_CURRENCIES = 4
-
-STYLE = """
-:root { color-scheme: light dark; --ink: #1c2430; --soft: #667085; --grid: #e4e7ec; --card: #fff; --page: #f5f6f8;
-  --upcoming: #5aa9a3; --due: #e3b23c; --overdue: #d9822b; --demand: #b3423f; --paid: #2f7d5d; --late: #d9822b;
-  --pale: #b9d8ca; --open: #3866b0; }
-@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ef; --soft: #98a2b3; --grid: #2d3542; --card: #171c24;
-  --page: #0f1319; --pale: #2c4f40; --open: #7aa2e3; } }
-* { box-sizing: border-box; }
-body { margin: 0; padding: 28px; background: var(--page); color: var(--ink);
-  font: 15px/1.45 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
-header { max-width: 1320px; margin: 0 auto 20px; }
-h1 { font-size: 22px; margin: 0 0 4px; }
-h2 { font-size: 15px; margin: 0; }
-p { margin: 2px 0 8px; color: var(--soft); font-size: 13px; }
-main { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 480px), 1fr)); gap: 18px;
-  max-width: 1320px; margin: 0 auto; }
-section { background: var(--card); border: 1px solid var(--grid); border-radius: 10px; padding: 16px 18px; }
-dl { display: flex; flex-wrap: wrap; gap: 8px 32px; margin: 12px 0 0; }
-dt { color: var(--soft); font-size: 12px; } dd { margin: 0; font-size: 19px; font-variant-numeric: tabular-nums; }
-svg { width: 100%; height: auto; display: block; }
-.t { font-size: 12px; fill: var(--ink); } .s { font-size: 11px; fill: var(--soft); }
-.g { stroke: var(--grid); stroke-width: 1; } .a { stroke: var(--soft); stroke-width: 1; }
-.d { stroke: var(--soft); stroke-width: 1; stroke-dasharray: 3 3; }
-.upcoming { fill: var(--upcoming); } .due { fill: var(--due); } .overdue { fill: var(--overdue); }
-.demand { fill: var(--demand); } .paid { fill: var(--paid); } .late { fill: var(--late); } .pale { fill: var(--pale); }
-.open.stroke { fill: none; stroke: var(--open); stroke-width: 1.6; } .open.fill { fill: var(--open); opacity: .16; }
-.legend { display: flex; flex-wrap: wrap; gap: 2px 14px; color: var(--soft); font-size: 13px; margin: -4px 0 8px; }
-.key { display: inline-block; width: 10px; height: 10px; border-radius: 2px; margin-right: 5px; }
-"""
 
 
 def write_chart(path: Path, figures: Figures, title: str) -> None:
     """Writes the chart as HTML; it loads nothing."""
     plots = [_messages(figures), _paid_after(figures), _days_to_pay(figures), _open(figures)]
-    body = "".join(f"<section>{plot}</section>" for plot in plots)
-    path.write_text(
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>'
-        f"<body><header><h1>{escape(title)}</h1>{_headline(figures)}</header><main>{body}</main></body></html>\n",
-        encoding="utf-8",
-    )
+    path.write_text(page(title, _headline(figures), plots), encoding="utf-8")
 
 
 def _headline(figures: Figures) -> str:
@@ -76,22 +40,6 @@ def _headline(figures: Figures) -> str:
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.1f}"
-
-
-def _plot(title: str, note: str, shapes: list[str], height: float = HEIGHT, keys: dict[str, str] | None = None) -> str:
-    """`keys`: the legend, what each colour means."""
-    label = escape(title, quote=True)
-    legend = "".join(_key(css, name) for css, name in (keys or {}).items())
-    note = f"<p>{note}</p>" + (f'<div class="legend">{legend}</div>' if legend else "")
-    return (
-        f'<h2>{escape(title)}</h2>{note}<svg viewBox="0 0 {WIDTH} {height:.0f}" role="img" '
-        f'aria-label="{label}">{"".join(shapes)}</svg>'
-    )
-
-
-def _key(css: str, name: str) -> str:
-    square = f'<span class="key" style="background: var(--{css})"></span>'
-    return f"<span>{square}{escape(name)}</span>"
 
 
 def _row_height(steps: tuple[StepFigures, ...]) -> float:
@@ -116,7 +64,7 @@ def _messages(figures: Figures) -> str:
         shapes.append(rect(NAMES, y + 3, step.messages * unit, height - 6, step.stage, tip))
         shapes.append(text(NAMES + step.messages * unit + 5, y + height * 0.62, f"{step.messages:,}", css="s"))
     note = "Follow-up messages that left, on all channels."
-    return _plot("Messages per step", note, shapes, _bars_height(figures.steps), keys)
+    return plot("Messages per step", note, shapes, _bars_height(figures.steps), keys)
 
 
 def _paid_after(figures: Figures) -> str:
@@ -134,7 +82,7 @@ def _paid_after(figures: Figures) -> str:
         shapes.append(rect(NAMES + first * width, y + 3, later * width, height - 6, "pale", tip))
         share = first + later
         shapes.append(text(NAMES + share * width + 5, y + height * 0.62, f"{share:.0%}", css="s"))
-    return _plot("Share paid after each step", note, shapes, _bars_height(figures.steps), keys)
+    return plot("Share paid after each step", note, shapes, _bars_height(figures.steps), keys)
 
 
 def _grid(scale: list[float], unit: float, length: float, label: object) -> list[str]:
@@ -172,7 +120,7 @@ def _days_to_pay(figures: Figures) -> str:
             shapes.append(text(x + step / 2, base + 16, str(b * width), anchor="middle", css="s"))
     shapes.append(line(LEFT, base, WIDTH - RIGHT, base, "a"))
     note = "Invoices by days from issue to full payment."
-    return _plot("Days to pay", note, shapes, keys={"paid": "on time", "late": "late"})
+    return plot("Days to pay", note, shapes, keys={"paid": "on time", "late": "late"})
 
 
 def _open(figures: Figures) -> str:
@@ -188,7 +136,7 @@ def _open(figures: Figures) -> str:
     for day, x in _date_marks(figures.first, figures.last):
         shapes.append(line(x, TOP, x, HEIGHT - BOTTOM, "g"))
         shapes.append(text(x, HEIGHT - BOTTOM + 16, f"{day:%b %Y}", anchor="middle", css="s"))
-    return _plot("Amount open over time", note, shapes)
+    return plot("Amount open over time", note, shapes)
 
 
 def _open_row(currency: str, series: list[int], top: float, height: float) -> list[str]:

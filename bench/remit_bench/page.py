@@ -1,0 +1,94 @@
+"""The page with plots, and the table for the documents, both made of the JSON files."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterable, Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from remit_bench.results import shown
+from remit_local.plots import BOTTOM, RIGHT, TOP, WIDTH, page, plot
+from remit_local.svg import line, rect, short, text, ticks
+
+TITLE = "Remit: each path beside its peer or its limit"
+NAMES = 250  # room for names left of bars
+VALUES = 90  # and for figures right of them
+ROW = 30.0
+BEGIN, END = "<!-- figures: made by make bench -->", "<!-- end of figures -->"
+
+Content = Mapping[str, Any]
+
+
+def write_page(folder: Path, document: Path, order: Iterable[str]) -> None:
+    """`folder`/index.html, and the table between its marks in `document`, of what JSON files there are."""
+    there = [folder / f"{name}.json" for name in order]
+    found = [json.loads(path.read_text(encoding="utf-8")) for path in there if path.exists()]
+    (folder / "index.html").write_text(page(TITLE, _headline(found), [_plot(one) for one in found]), encoding="utf-8")
+    if document.exists():
+        before, _, rest = document.read_text(encoding="utf-8").partition(BEGIN)
+        _, _, after = rest.partition(END)
+        document.write_text(f"{before}{BEGIN}\n{markdown(found)}\n{END}{after}", encoding="utf-8")
+
+
+def markdown(found: Iterable[Content]) -> str:
+    """A line per figure: path, beside, goal, reached."""
+    lines = ["| path | beside it in the same run | goal | reached |", "|---|---|---|---|"]
+    for content in found:
+        for row in content["rows"]:
+            goal = "–" if row["goal"] is None else f"{'≤' if row['most'] else '≥'} {shown(row['goal'], row['unit'])}"
+            reached = shown(row["reached"], row["unit"]) + (", **missed**" if row["met"] is False else "")
+            lines.append(f"| {row['what']} | {row['beside'] or '–'} | {goal} | {reached} |")
+    return "\n".join(lines)
+
+
+def _headline(found: Iterable[Content]) -> str:
+    """The machines the figures are of: one, when all were measured on the same."""
+    named = ("cpu", "memory", "system", "python")
+    machines = {" · ".join(content["machine"][name] for name in named) for content in found}
+    return "".join(f"<p>{escape(one)}</p>" for one in sorted(machines))
+
+
+def _plot(content: Content) -> str:
+    goals = [_goal(row) for row in content["rows"] if row["goal"] is not None]
+    at = f"measured {content['machine']['at']}; ten million additions took {content['machine']['calibration']}"
+    note = "<br>".join(escape(words) for words in (*goals, *content["notes"], at))
+    bars = _bars(content)
+    scale = ticks(max((max(rounds) for _, rounds, _ in bars), default=0.0))
+    unit = (WIDTH - NAMES - RIGHT - VALUES) / scale[-1]
+    length = len(bars) * ROW
+    shapes = [line(x, TOP, x, TOP + length) for x in (NAMES + value * unit for value in scale)]
+    shapes += [text(NAMES + v * unit, TOP + length + 16, short(v), anchor="middle", css="s") for v in scale]
+    for index, (name, rounds, css) in enumerate(bars):
+        shapes += _bar(name, rounds, css, TOP + index * ROW, unit)
+    return plot(content["name"], note, shapes, TOP + length + BOTTOM)
+
+
+def _bar(name: str, rounds: list[float], css: str, y: float, unit: float) -> list[str]:
+    """The median as a bar, with a line from the least to the most of the rounds."""
+    middle, least, most = statistics.median(rounds), min(rounds), max(rounds)
+    tip = f"{name}: {middle:,.2f}; {len(rounds)} rounds from {least:,.2f} to {most:,.2f}"
+    return [
+        text(NAMES - 8, y + ROW * 0.62, name, anchor="end"),
+        rect(NAMES, y + 4, middle * unit, ROW - 8, css, tip),
+        line(NAMES + least * unit, y + ROW / 2, NAMES + most * unit, y + ROW / 2, "a"),
+        text(NAMES + most * unit + 5, y + ROW * 0.62, short(middle), css="s"),
+    ]
+
+
+def _bars(content: Content) -> list[tuple[str, list[float], str]]:
+    """Name, the value of each round, and the colour."""
+    if "rates" in content:
+        order = ["path", *(name for name in content["rates"] if name != "path")]
+        named = [(f"{content['unit']}/s" if name == "path" else name, content["rounds"][name]) for name in order]
+        colours = ["paid", *["pale"] * len(named)]
+        return [(name, [n / s for n, s in rounds], css) for (name, rounds), css in zip(named, colours, strict=False)]
+    return [(f"{one['what']}, {one['unit']}", one["rounds"], "paid") for one in content["figures"]]
+
+
+def _goal(row: Content) -> str:
+    beside = f" of {row['beside']}" if row["beside"] else ""
+    words = f"at {'most' if row['most'] else 'least'} {shown(row['goal'], row['unit'])}"
+    return f"{shown(row['reached'], row['unit'])}{beside}; goal {words}: {'met' if row['met'] else 'missed'}"
