@@ -74,15 +74,20 @@ async def _begun(port: int) -> str:
 
 
 def _body(first: int, count: int) -> bytes:
-    return json.dumps({"rows": [_row(first + n) for n in range(count)]}).encode()
+    return json.dumps({"rows": rows(first, count, CUSTOMERS)}).encode()
 
 
-def _row(n: int) -> dict[str, Any]:
-    customer = n % CUSTOMERS
+def rows(first: int, count: int, customers: int) -> list[dict[str, Any]]:
+    """Overdue invoices of so many customers in turn, the first being number `first`."""
+    return [_row(n, n % customers) for n in range(first, first + count)]
+
+
+def _row(n: int, customer: int) -> dict[str, Any]:
     return {
         "line": n + 2,
         "customer_external_id": f"C-{customer}",
         "customer_name": f"Customer {customer}",
+        "profile": "business",
         "email": f"ap@c{customer}.example",
         "country": "DE",
         "invoice_number": f"I-{n:08}",

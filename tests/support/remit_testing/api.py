@@ -55,9 +55,10 @@ class Api:
         for client in self.clients.values():
             await client.aclose()
 
-    async def known(self) -> None:
-        """Until every service knows the key, which reaches them as an event."""
-        for service, path in READS.items():
+    async def known(self, *services: str) -> None:
+        """Until those services, all unless named, know the key, which reaches them as an event."""
+        for service in services or READS:
+            path = READS[service]
             give_up = time.monotonic() + PATIENCE
             while (await self.clients[service].get(path)).status_code == 401:
                 assert time.monotonic() < give_up, f"{service} never heard of the key"
