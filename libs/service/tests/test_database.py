@@ -136,3 +136,19 @@ async def test_a_statement_ends_after_its_time(make_database):
             await session.execute(text("SELECT pg_sleep(5)"))
     await short.ping()
     await short.close()
+
+
+async def test_a_connection_asks_about_types_that_no_other_has_asked_about(db):
+    """What an array of a built-in type is, the process knows; what this database made it asks for."""
+    asked = text("SELECT count(*) FROM pg_prepared_statements WHERE strpos(statement, 'typeinfo' || '_tree') > 0")
+    arrays = text("SELECT CAST(:ids AS uuid[]) AS ids, CAST(:moments AS timestamptz[]) AS moments")
+    given = {"ids": [UUID(int=1)], "moments": [datetime(2026, 3, 2, tzinfo=UTC)]}
+    counts = []
+    async with db.transaction() as first, db.transaction() as second:
+        await first.execute(text("CREATE TYPE mood AS ENUM ('glad', 'sorry')"))
+        for session in (first, second):
+            assert tuple((await session.execute(arrays, given)).one()) == tuple(given.values())
+        counts.append(await second.scalar(asked))
+        assert await first.scalar(text("SELECT ARRAY['glad']::mood[]")) == ["glad"]
+        counts.append(await first.scalar(asked))
+    assert counts == [0, 1]

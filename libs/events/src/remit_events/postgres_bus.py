@@ -12,6 +12,7 @@ import asyncpg
 from remit_events import postgres_log as sql
 from remit_events.bus import MAX_RECORD_BYTES, BusError, Position, Record, partition_of, partitions_differ, screen
 from remit_events.catalogue import TOPICS, Topic
+from remit_events.driver import Connection
 from remit_events.postgres_group import PostgresSubscription
 
 # What one statement appends at most: bounds memory on both sides.
@@ -135,7 +136,13 @@ class PostgresBus:
             if self._pool is None:
                 with sql.bus_errors("connect"):
                     self._pool = await asyncpg.create_pool(
-                        self.dsn, min_size=0, max_size=4, timeout=10, command_timeout=30, reset=_as_it_is
+                        self.dsn,
+                        min_size=0,
+                        max_size=4,
+                        timeout=10,
+                        command_timeout=30,
+                        reset=_as_it_is,
+                        connection_class=Connection,
                     )
         return self._pool
 

@@ -17,6 +17,7 @@ import asyncpg
 
 from remit_events import postgres_log as sql
 from remit_events.bus import BusError, Delivered, FencedError, Position
+from remit_events.driver import Connection
 
 if TYPE_CHECKING:
     from remit_events.postgres_bus import PostgresBus
@@ -148,7 +149,11 @@ class PostgresSubscription:
         self._slots = [(topic.id, partition) for topic in stored for partition in range(topic.partitions)]
         # An offset lost in a crash is read again, which the inbox makes harmless: no need to wait for the disk.
         connection = await asyncpg.connect(
-            self._bus.dsn, timeout=10, command_timeout=30, server_settings={"synchronous_commit": "off"}
+            self._bus.dsn,
+            timeout=10,
+            command_timeout=30,
+            server_settings={"synchronous_commit": "off"},
+            connection_class=Connection,
         )
         self._connection = connection
         self._bus.subscriptions.add(self)

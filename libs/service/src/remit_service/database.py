@@ -10,6 +10,7 @@ from pydantic_core import from_json, to_json
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from remit_events.driver import Connection
 from remit_events.session import READING, Session, transaction
 
 # How many prepared statements a connection keeps; a service has about a hundred.
@@ -40,6 +41,7 @@ class Database:
             json_deserializer=from_json,
             connect_args={
                 "timeout": 5,
+                "connection_class": Connection,
                 "statement_cache_size": STATEMENTS,
                 "server_settings": {
                     "application_name": name,
