@@ -70,3 +70,12 @@ def _table() -> tuple[dict[int, float], dict[int, int]]:
         parents[pid] = int(fields[1])
         seconds[pid] = (int(fields[11]) + int(fields[12])) / TICK
     return seconds, parents
+
+
+def below(root: int) -> list[int]:
+    """The ids of a process and of all its descendants."""
+    _, parents = _table()
+    found = [root]
+    for pid in found:
+        found += [child for child, parent in parents.items() if parent == pid]
+    return found

@@ -40,7 +40,8 @@ def markdown(found: Iterable[Content]) -> str:
         for row in content["rows"]:
             goal = "–" if row["goal"] is None else f"{'≤' if row['most'] else '≥'} {shown(row['goal'], row['unit'])}"
             reached = shown(row["reached"], row["unit"]) + (", **missed**" if row["met"] is False else "")
-            lines.append(f"| {row['what']} | {row['beside'] or '–'} | {goal} | {reached} |")
+            what = row["what"] if "rates" in content else f"{content['name']}: {row['what']}"
+            lines.append(f"| {what} | {row['beside'] or '–'} | {goal} | {reached} |")
     return "\n".join(lines)
 
 
