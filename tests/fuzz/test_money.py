@@ -165,7 +165,7 @@ class Machine(RuleBasedStateMachine):
     def reverse(self, which: int) -> None:
         if reference := self.payment(which):
             path = f"/v1/payments/{self.ids[reference]}/reverse"
-            self.both("reversed", lambda: self.books.reverse(reference), path, {"reason": "bounced"})
+            self.both("reversed", lambda: self.books.reverse(reference, self.world.today), path, {"reason": "bounced"})
 
     @rule(which=some_bill, amount=st.none() | amounts)
     def dispute(self, which: int, amount: int | None) -> None:
@@ -189,11 +189,10 @@ class Machine(RuleBasedStateMachine):
             on = (self.world.today + timedelta(days=days)).isoformat()
             body = {"on": on} | ({"amount_minor": amount} if amount else {})
             path = f"/v1/invoices/{self.invoices[bill.number]}/promises"
-            said = self.both("promised", lambda: self.books.promise(bill.number, amount), path, body)
-            if said:
-                assert said["amount_minor"] == (amount or bill.balance)
-                grace = date.fromisoformat(said["grace_until"])
-                bill.promise, bill.towards = (said["amount_minor"], grace, self.world.now), 0
+            said = self.both("promised", lambda: self.books.promise(bill.number, amount, self.world.now), path, body)
+            if said and bill.promise:
+                assert said["amount_minor"] == bill.promise.amount
+                bill.promise.grace = date.fromisoformat(said["grace_until"])
 
     @rule(which=some_bill, days=st.none() | st.integers(0, 3))
     def hold(self, which: int, days: int | None) -> None:
@@ -223,7 +222,7 @@ class Machine(RuleBasedStateMachine):
             promise, hold = one["promise"], one["hold"]
             assert (one["balance_minor"], one["paid_minor"], one["status"]) == (bill.balance, bill.paid, bill.status)
             assert one["disputed_minor"] == bill.disputed
-            assert (promise and promise["amount_minor"]) == (bill.promise and bill.promise[0])
+            assert (promise and promise["amount_minor"]) == (bill.promise and bill.promise.amount)
             assert one["promises_broken"] == bill.broken
             assert (hold and (hold["until"] or date.max.isoformat())) == (bill.hold and bill.hold.isoformat())
         for one in self.world.get("/v1/payments?limit=200")["data"]:

@@ -10,7 +10,7 @@ import pytest_asyncio
 from remit_testing.statements import sent_by
 
 from invoice_svc.expiry import Expiry
-from remit_events.invoices import PromiseBroken
+from remit_events.invoices import PaymentReversed, PromiseBroken, PromiseReopened
 
 
 def tasks(world: Any) -> list[Expiry]:
@@ -88,6 +88,82 @@ async def test_a_promise_kept_or_replaced_never_breaks(moved: Any) -> None:
     moved.clock.set(datetime(2026, 4, 1, tzinfo=UTC))
     assert await run(moved) == 0
     assert await moved.events() == []
+
+
+async def bounced(world: Any, payment: Any) -> list[str]:
+    await world.events()
+    await world.post(f"/v1/payments/{payment['id']}/reverse", {"reason": "bounced"}, 200)
+    return await world.event_names()
+
+
+async def promises_of(world: Any, invoice: Any) -> list[tuple[str, int]]:
+    found = await world.get(f"/v1/invoices/{invoice['id']}/promises")
+    return [(one["status"], one["paid_minor"]) for one in found["data"]]
+
+
+async def test_a_kept_promise_runs_again_when_its_payment_bounces_in_time(moved: Any) -> None:
+    invoice = await moved.invoice()
+    made = await moved.post(f"/v1/invoices/{invoice['id']}/promises", {"on": "2026-03-06", "amount_minor": 6_000})
+    first, second = await moved.pay(invoice, 1_000), await moved.pay(invoice, 9_000)
+    assert await promises_of(moved, invoice) == [("kept", 6_000)]
+    moved.clock.set(datetime(2026, 3, 9, 22, 59, tzinfo=UTC))  # the last minute of its grace
+    await moved.events()
+    await moved.post(f"/v1/payments/{second['id']}/reverse", {"reason": "bounced"}, 200)
+    back, reopened = await moved.events()
+    assert (type(back), type(reopened)) == (PaymentReversed, PromiseReopened)
+    assert back.allocations[0].invoice == reopened.invoice
+    assert (str(reopened.promise.id), reopened.promise) == (made["id"], reopened.invoice.promise)
+    assert await promises_of(moved, invoice) == [("running", 0)]
+    # What stands of it still counts, and its grace ends as it would have.
+    assert await next_at(moved) == datetime(2026, 3, 9, 23, tzinfo=UTC)
+    moved.clock.set(datetime(2026, 3, 9, 23, tzinfo=UTC))
+    assert await run(moved) == 1
+    [broken] = await moved.events()
+    assert (broken.paid_minor, broken.invoice.promises_broken) == (1_000, 1)
+    # Judged for good: what bounces later changes nothing of it.
+    assert await bounced(moved, first) == ["PaymentReversed"]
+    assert await promises_of(moved, invoice) == [("partly_kept", 1_000)]
+
+
+async def test_a_kept_promise_is_broken_when_its_payment_bounces_after_its_grace(moved: Any) -> None:
+    invoice = await moved.invoice()
+    await moved.post(f"/v1/invoices/{invoice['id']}/promises", {"on": "2026-03-06", "amount_minor": 6_000})
+    paid = await moved.pay(invoice, 10_000)
+    moved.clock.set(datetime(2026, 3, 9, 23, tzinfo=UTC))
+    await moved.events()
+    await moved.post(f"/v1/payments/{paid['id']}/reverse", {"reason": "bounced"}, 200)
+    back, broken = await moved.events()
+    assert isinstance(broken, PromiseBroken)
+    assert back.allocations[0].invoice == broken.invoice
+    assert (broken.paid_minor, broken.invoice.promise, broken.invoice.promises_broken) == (0, None, 1)
+    assert await promises_of(moved, invoice) == [("broken", 0)]
+    assert (await run(moved), await next_at(moved)) == (0, None)
+
+
+async def test_a_promise_stays_kept_while_enough_stands(moved: Any) -> None:
+    invoice = await moved.invoice()
+    await moved.post(f"/v1/invoices/{invoice['id']}/promises", {"on": "2026-03-06", "amount_minor": 3_000})
+    first, other = await moved.pay(invoice, 3_000), await moved.pay(invoice, 4_000)
+    moved.clock.set(datetime(2026, 3, 10, tzinfo=UTC))
+    too_late = await moved.pay(invoice, 3_000)
+    assert await bounced(moved, first) == ["PaymentReversed"]
+    assert await promises_of(moved, invoice) == [("kept", 3_000)]
+    assert await bounced(moved, other) == ["PaymentReversed", "PromiseBroken"]
+    assert await bounced(moved, too_late) == ["PaymentReversed"]
+    assert (await moved.read(invoice))["promises_broken"] == 1
+
+
+async def test_a_kept_promise_another_was_made_after_is_replaced_by_it(moved: Any) -> None:
+    invoice = await moved.invoice()
+    url = f"/v1/invoices/{invoice['id']}/promises"
+    await moved.post(url, {"on": "2026-03-06", "amount_minor": 3_000})
+    paid = await moved.pay(invoice, 3_000)
+    moved.clock.set(datetime(2026, 3, 4, tzinfo=UTC))
+    second = await moved.post(url, {"on": "2026-03-12"})
+    assert await bounced(moved, paid) == ["PaymentReversed"]
+    assert await promises_of(moved, invoice) == [("replaced", 0), ("running", 0)]
+    found = await moved.read(invoice)
+    assert (found["promise"]["id"], found["promises_broken"]) == (second["id"], 0)
 
 
 async def test_holds_end_by_themselves(moved: Any) -> None:

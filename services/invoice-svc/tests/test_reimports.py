@@ -147,3 +147,19 @@ async def test_a_dry_run_remembers_nothing(world: Any) -> None:
     await take(world, row(2))
     assert (await take(world, row(2, paid_date="2026-02-20"), dry_run=True))[0] == ["changed"]
     assert (await again(world, paid_date="2026-02-20"))[0] == "changed"
+
+
+async def test_a_promise_an_import_had_kept_runs_again_when_the_export_takes_the_payment_back(world: Any) -> None:
+    await take(world, row(2))
+    path = f"/v1/invoices/{(await invoice(world))['id']}/promises"
+    await world.post(path, {"on": "2026-03-06", "amount_minor": 3_000})
+    _, _, kept = await again(world, open_amount_minor=6_000)
+    _, _, back = await again(world, open_amount_minor=10_000)
+    assert [type(one).__name__ for one in [*kept, *back]] == [
+        "PaymentReceived",
+        "PromiseKept",
+        "PaymentReversed",
+        "PromiseReopened",
+    ]
+    [promise] = (await world.get(path))["data"]
+    assert promise["status"] == "running"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 import pytest
 from remit_testing.scheduler_world import World
 from uuid6 import uuid7
 
-from remit_events.invoices import DisputeOpened
+from remit_events.invoices import DisputeOpened, PromiseBroken, PromiseKept, PromiseMade, PromiseReopened
 from remit_events.schedule import FollowUpExhausted, PaymentDue
-from remit_events.state import InvoiceState
+from remit_events.state import InvoiceState, Promise
 
 OVERDUE = ["day-after", "second", "third", "final-notice"]
 # Came in on Wednesday 4 March, 30 days overdue: day-after at once, the others at their distances from it.
@@ -25,13 +26,13 @@ async def old(world: World) -> InvoiceState:
     return await world.issue(customer)
 
 
-async def bounce(world: World, invoice: InvoiceState, paid: str, back: str) -> None:
-    """Paid at one moment and taken back at another, the sweep looking at both."""
+async def bounce(world: World, invoice: InvoiceState, paid: str, back: str, **changes: Any) -> None:
+    """Paid at one moment and taken back at another, the sweep looking at both; `changes` came with the bounce."""
     world.at(paid)
     await world.tell(world.paid(invoice, date.fromisoformat(paid[:10])))
     await world.settle()
     world.at(back)
-    await world.tell(world.reversed(invoice, date.fromisoformat(back[:10])))
+    await world.tell(world.reversed(invoice, date.fromisoformat(back[:10]), **changes))
 
 
 def steps(gone: list[PaymentDue]) -> list[tuple[str, date]]:
@@ -71,6 +72,34 @@ async def test_taken_back_late_it_is_caught_up_with_by_one_message(world: World,
         ("day-after", "merged", "harder-step"),
         ("second", "merged", "harder-step"),
     ]
+
+
+async def test_a_promise_that_runs_again_pauses_and_broken_goes_on_one_step_harder(
+    world: World, old: InvoiceState
+) -> None:
+    await world.play("2026-03-05 00:00")
+    promise = Promise(id=uuid7(), on=date(2026, 3, 11), amount_minor=10000, grace_until=date(2026, 3, 12))
+    await world.tell(
+        PromiseMade(**world.about(old), invoice=world.changed(old, promise=promise), promise=promise),
+        PromiseKept(**world.about(old), invoice=world.changed(old, promise=None), promise=promise),
+    )
+    await bounce(world, old, "2026-03-06 07:30", "2026-03-09 08:00", promise=promise)
+    reopened = world.invoices[old.id]
+    await world.tell(PromiseReopened(**world.about(old), invoice=reopened, promise=promise))
+    assert await world.play("2026-03-13 00:00") == []
+    assert (await world.log(old))[-1] == ("second", "deferred", "promise")
+    broken = world.changed(old, promise=None, promises_broken=1)
+    await world.tell(PromiseBroken(**world.about(old), invoice=broken, promise=promise))
+    gone = await world.play("2026-06-01 00:00")
+    assert steps(gone) == [("third", date(2026, 3, 13)), ("final-notice", DAYS[3])]
+
+
+async def test_a_promise_broken_by_the_bounce_goes_on_one_step_harder(world: World, old: InvoiceState) -> None:
+    await world.play("2026-03-05 00:00")
+    await bounce(world, old, "2026-03-06 07:30", "2026-03-16 08:00", promises_broken=1)
+    promise = Promise(id=uuid7(), on=date(2026, 3, 11), amount_minor=10000, grace_until=date(2026, 3, 12))
+    await world.tell(PromiseBroken(**world.about(old), invoice=world.invoices[old.id], promise=promise))
+    assert [due.step for due in await world.play("2026-06-01 00:00")] == ["third", "final-notice"]
 
 
 async def test_it_may_bounce_again_and_again(world: World, old: InvoiceState) -> None:

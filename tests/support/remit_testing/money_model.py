@@ -8,11 +8,23 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from itertools import zip_longest
 
 
 class Refused(Exception):  # noqa: N818
     def __init__(self, status: int) -> None:
         self.status = status
+
+
+@dataclass
+class Word:
+    """A promise to pay, in force through `grace`; `towards`: what came in of it."""
+
+    amount: int
+    grace: date
+    at: datetime
+    status: str = "running"
+    towards: int = 0
 
 
 @dataclass
@@ -27,8 +39,7 @@ class Bill:
     paid: int = 0
     void: bool = False
     disputes: dict[str, int | None] = field(default_factory=dict)
-    promise: tuple[int, date, datetime] | None = None  # amount, last day of grace, when it was made
-    towards: int = 0
+    words: list[Word] = field(default_factory=list)
     broken: int = 0
     hold: date | None = None  # its last day; date.max: until released
 
@@ -46,6 +57,10 @@ class Bill:
     def disputed(self) -> int:
         whole = None in self.disputes.values()
         return self.balance if whole else min(sum(filter(None, self.disputes.values())), self.balance)
+
+    @property
+    def promise(self) -> Word | None:
+        return next((word for word in self.words if word.status == "running"), None)
 
     def need_open(self) -> None:
         if self.void or not self.balance:
@@ -93,9 +108,9 @@ class Books:
         for number, part in parts.items():
             bill = self.bills[number]
             bill.paid += part
-            bill.towards += part if bill.promise else 0
-            if bill.promise and bill.towards >= bill.promise[0]:
-                bill.promise, bill.towards = None, 0
+            if word := bill.promise:
+                word.towards += part
+                word.status = "kept" if word.towards >= word.amount else "running"
         self.payments[reference] = Money(customer, currency, amount, at, dict(parts))
 
     def found(self, customer: str, currency: str, amount: int, named: set[str]) -> dict[str, int]:
@@ -108,7 +123,7 @@ class Books:
                 parts[bill.number] = part
         return parts
 
-    def reverse(self, reference: str) -> None:
+    def reverse(self, reference: str, today: date) -> None:
         payment = self.payments[reference]
         if payment.reversed:
             raise Refused(409)
@@ -116,8 +131,25 @@ class Books:
         for number, part in payment.parts.items():
             bill = self.bills[number]
             bill.paid -= part
-            if bill.promise and payment.at >= bill.promise[2]:
-                bill.towards = max(bill.towards - part, 0)
+            self._judge_again(bill, today)
+
+    def _judge_again(self, bill: Bill, today: date) -> None:
+        """A promise is kept only by money that stands."""
+        for word, later in zip_longest(bill.words, bill.words[1:]):
+            stands = sum(
+                one.parts.get(bill.number, 0)
+                for one in self.payments.values()
+                if not one.reversed and one.at >= word.at and one.at.date() <= word.grace
+            )
+            if word.status == "running":
+                word.towards = min(word.towards, stands)
+            elif word.status == "kept" and stands < word.amount:
+                if later and later.at.date() <= word.grace:
+                    word.status = "replaced"
+                elif today <= word.grace:
+                    word.status, word.towards = "running", stands
+                else:
+                    word.status, bill.broken = "broken", bill.broken + 1
 
     def dispute(self, number: str, amount: int | None) -> None:
         """Raises what the API refuses; the caller adds the dispute under its id."""
@@ -128,24 +160,29 @@ class Books:
         if amount is not None and amount > at_stake - sum(filter(None, bill.disputes.values())):
             raise Refused(422)
 
-    def promise(self, number: str, amount: int | None) -> int:
+    def promise(self, number: str, amount: int | None, at: datetime) -> None:
+        """The caller adds the last day of its grace."""
         bill = self.bills[number]
         bill.need_open()
         if amount is not None and amount > bill.balance:
             raise Refused(422)
-        return amount or bill.balance
+        if word := bill.promise:
+            word.status = "replaced"
+        bill.words.append(Word(amount or bill.balance, date.max, at))
 
     def cancel(self, number: str) -> None:
         bill = self.bills[number]
         if bill.void or bill.paid:
             raise Refused(409)
-        bill.void, bill.promise, bill.towards = True, None, 0
+        bill.void = True
+        if word := bill.promise:
+            word.status = "cancelled"
         bill.disputes.clear()
 
     def days_pass(self, today: date) -> None:
         """Graces and holds end with their last day."""
         for bill in self.bills.values():
-            if bill.promise and bill.promise[1] < today:
-                bill.promise, bill.towards, bill.broken = None, 0, bill.broken + 1
+            if (word := bill.promise) and word.grace < today:
+                word.status, bill.broken = "broken", bill.broken + 1
             if bill.hold and bill.hold < today:
                 bill.hold = None

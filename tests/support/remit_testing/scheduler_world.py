@@ -190,9 +190,9 @@ class World:
             days_late=(on - state.due_date).days if state.due_date else None,
         )
 
-    def reversed(self, state: InvoiceState, on: date) -> PaymentReversed:
+    def reversed(self, state: InvoiceState, on: date, **changes: Any) -> PaymentReversed:
         """All that was paid of an invoice is taken back."""
-        again = self.changed(state, status="issued", balance_minor=state.total_minor)
+        again = self.changed(state, status="issued", balance_minor=state.total_minor, **changes)
         return PaymentReversed(
             **self.about(state),
             payment_id=uuid7(),

@@ -154,11 +154,20 @@ class PromiseMade(PromiseEvent):
 
 
 class PromiseKept(PromiseEvent):
+    """What was promised came in before its grace ended."""
+
     type: ClassVar[str] = "com.remit.promise.kept.v1"
 
 
+class PromiseReopened(PromiseEvent):
+    """What had kept the promise was taken back while its grace lasts: it runs again, and automation waits again."""
+
+    type: ClassVar[str] = "com.remit.promise.reopened.v1"
+
+
 class PromiseBroken(PromiseEvent):
-    """Not paid by the end of grace; `paid_minor` came in of it. Follow-up resumes one step harder."""
+    """Not paid by the end of grace, or taken back after it; `paid_minor` came in of it. Follow-up resumes one step
+    harder."""
 
     type: ClassVar[str] = "com.remit.promise.broken.v1"
     paid_minor: int = 0
@@ -209,6 +218,7 @@ EVENTS: tuple[type[Event], ...] = (
     DisputeResolved,
     PromiseMade,
     PromiseKept,
+    PromiseReopened,
     PromiseBroken,
     FollowUpHeld,
     FollowUpReleased,

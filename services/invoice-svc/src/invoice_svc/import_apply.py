@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import select
-
 from invoice_svc import customers, days, disputes, invoices, payments, promises, stated
 from invoice_svc.allocation import OpenItem, to_one
 from invoice_svc.customer_notes import notes_of
@@ -27,14 +25,13 @@ from invoice_svc.import_diff import (
 from invoice_svc.import_rows import Result, paid_later, rejected, too_early
 from invoice_svc.inputs import CustomerIn, ImportRow
 from invoice_svc.invoices import Invoice
-from invoice_svc.payments import Payment
+from invoice_svc.payments import History, Payment
+from invoice_svc.promises import Given
 from invoice_svc.stated import Stated
-from invoice_svc.tables import allocation
-from invoice_svc.tables import payment as payment_table
 from remit_events.envelope import Event
 from remit_events.outbox import emit
 from remit_events.session import Session
-from remit_service.bulk import among, new_id
+from remit_service.bulk import new_id
 from remit_service.problems import conflict
 
 DISPUTED = "disputed in the import"
@@ -54,7 +51,7 @@ class Chunk:
     known: dict[str, Invoice] = field(default_factory=dict)
     payments: dict[UUID, list[Payment]] = field(default_factory=dict)
     disputes: dict[UUID, list[Dispute]] = field(default_factory=dict)
-    promised: dict[UUID, datetime] = field(default_factory=dict)
+    promised: dict[UUID, list[Given]] = field(default_factory=dict)
     stated: dict[UUID, Stated] = field(default_factory=dict)
     notes: dict[UUID, list[str]] = field(default_factory=dict)
     new_invoices: list[Invoice] = field(default_factory=list)
@@ -135,13 +132,10 @@ async def _recorded(session: Session, chunk: Chunk, rows: Sequence[ImportRow]) -
     if not held:
         return
     ids = [one.id for one in held]
-    paid_by = select(allocation.c.payment_id).where(among(allocation.c.invoice_id, ids))
-    for one in await payments.load(session, chunk.seller_id, payment_table.c.id.in_(paid_by)):
-        for part in one.parts:
-            chunk.payments.setdefault(part.invoice_id, []).append(one)
+    chunk.payments = await payments.on_invoices(session, chunk.seller_id, ids)
     for dispute in await disputes.open_of(session, chunk.seller_id, ids):
         chunk.disputes.setdefault(dispute.invoice_id, []).append(dispute)
-    chunk.promised = await promises.made_at(session, held)
+    chunk.promised = await promises.given_on(session, ids)
     chunk.stated = await stated.load(session, ids)
 
 
@@ -214,7 +208,8 @@ def _existing(chunk: Chunk, row: ImportRow, invoice: Invoice, today: date) -> Re
     if said != known.stated:
         chunk.newly_stated[invoice.id] = said
     for payment in reversed(standing[len(standing) - found.reversals :]):
-        chunk.events.append(payment.take_back({invoice.id: invoice}, chunk.promised, TAKEN_BACK, today, chunk.now))
+        history = History(chunk.promised, chunk.payments)
+        chunk.events += payment.take_back({invoice.id: invoice}, history, TAKEN_BACK, today, chunk.now)
         chunk.reversed.append(payment)
     if found.pay is not None:
         _pay(chunk, invoice, found.pay)
@@ -268,5 +263,7 @@ async def _write(session: Session, chunk: Chunk) -> None:
     await payments.update(session, chunk.reversed)
     await payments.insert(session, chunk.new_payments)
     await stated.save(session, chunk.newly_stated)
+    back = {invoice_id for one in chunk.reversed for invoice_id in one.put_to()}
+    await promises.update(session, [one for invoice_id in back for one in chunk.promised.get(invoice_id, ())])
     await promises.close_kept(session, chunk.events, chunk.now)
     await emit(session, chunk.events, now=chunk.now)

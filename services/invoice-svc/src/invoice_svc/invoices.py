@@ -26,6 +26,7 @@ from remit_events.invoices import (
     PromiseBroken,
     PromiseKept,
     PromiseMade,
+    PromiseReopened,
 )
 from remit_events.session import Session
 from remit_events.state import InvoiceState, InvoiceStatus, Promise
@@ -167,12 +168,10 @@ class Invoice:
             events.append(InvoicePaid(**self._about(), payment_id=payment_id, paid_on=paid_on, days_late=late))
         return events
 
-    def take_back(self, amount_minor: int, made_at: datetime, promised_at: datetime | None, now: datetime) -> None:
-        """Undoes a payment made at `made_at`; money counted towards a running promise no longer is."""
+    def take_back(self, amount_minor: int, now: datetime) -> None:
+        """Undoes a payment; what follows for its promises, promises.py says before the state is published."""
         self.balance_minor += amount_minor
         self.status = "partly_paid" if self.paid_minor else "issued"
-        if promised_at is not None and made_at >= promised_at:
-            self.promise_paid_minor = max(self.promise_paid_minor - amount_minor, 0)
         self._bump(now)
 
     def dispute(self, amount_minor: int | None, now: datetime) -> None:
@@ -192,10 +191,19 @@ class Invoice:
 
     def promised(self, promise: Promise, now: datetime) -> PromiseMade:
         """The promise runs from here on; one that ran before is replaced."""
-        self.promise_id, self.promise_on, self.promise_minor = promise.id, promise.on, promise.amount_minor
-        self.promise_grace_until, self.promise_paid_minor = promise.grace_until, 0
+        self._run_promise(promise, 0)
         self._bump(now)
         return PromiseMade(**self._about(), promise=promise)
+
+    def promise_reopened(self, promise: Promise, paid_minor: int) -> PromiseReopened:
+        """Taken back in its grace, it runs again. Called after `take_back`: both are one version."""
+        self._run_promise(promise, paid_minor)
+        return PromiseReopened(**self._about(), promise=promise)
+
+    def promise_unkept(self, promise: Promise, paid_minor: int) -> PromiseBroken:
+        """Taken back after its grace, it is broken. Called after `take_back`: both are one version."""
+        self.promises_broken += 1
+        return PromiseBroken(**self._about(), promise=promise, paid_minor=paid_minor)
 
     def promise_ended(self, now: datetime) -> PromiseBroken:
         """The grace is over and what was promised has not come in, or only a part of it."""
@@ -230,6 +238,10 @@ class Invoice:
             raise conflict("invoice-void", f"Invoice {self.number} is void and cannot be {done}.")
         if not self.is_open:
             raise conflict("invoice-paid", f"Invoice {self.number} is paid in full and cannot be {done}.")
+
+    def _run_promise(self, promise: Promise, paid_minor: int) -> None:
+        self.promise_id, self.promise_on, self.promise_minor = promise.id, promise.on, promise.amount_minor
+        self.promise_grace_until, self.promise_paid_minor = promise.grace_until, paid_minor
 
     def _clear_promise(self) -> None:
         self.promise_id = self.promise_on = self.promise_minor = self.promise_grace_until = None

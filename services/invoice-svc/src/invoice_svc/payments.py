@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime
@@ -13,29 +14,31 @@ from sqlalchemy import ColumnElement, select
 from invoice_svc import customers, days, invoices, promises
 from invoice_svc.allocation import Split
 from invoice_svc.invoices import Invoice
+from invoice_svc.promises import Given, Money
 from invoice_svc.tables import allocation, payment
 from remit_events.envelope import Event
 from remit_events.invoices import Allocation, PaymentReceived, PaymentReversed
 from remit_events.outbox import emit
 from remit_events.session import Session
-from remit_service.bulk import fetch, insert_objects, insert_rows, records, update_objects
+from remit_service.bulk import among, fetch, insert_objects, insert_rows, records, update_objects
 from remit_service.problems import conflict, invalid, not_found
 
 _ALLOCATIONS = """
-SELECT a.payment_id, a.invoice_id, i.number, a.amount_minor, a.balance_after_minor
-FROM allocation AS a JOIN invoice AS i ON i.id = a.invoice_id
+SELECT a.payment_id, a.invoice_id, i.number, a.amount_minor, a.balance_after_minor, p.created_at AS at
+FROM allocation AS a JOIN invoice AS i ON i.id = a.invoice_id JOIN payment AS p ON p.id = a.payment_id
 WHERE a.payment_id = ANY(CAST(:ids AS uuid[])) ORDER BY a.payment_id, a.position
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a payment put to one invoice, and what was owed on it right after."""
+    """What a payment put to one invoice at one moment, and what was owed on it right after."""
 
     invoice_id: UUID
     number: str
     amount_minor: int
     balance_after_minor: int
+    at: datetime
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,25 +69,35 @@ class Payment:
             one = held[share.invoice_id]
             one.receive(share.amount_minor, now)
             after += one.after_payment(self.id, self.received_on)
-            parts.append(Part(one.id, str(one.number), share.amount_minor, one.balance_minor))
+            parts.append(Part(one.id, str(one.number), share.amount_minor, one.balance_minor, now))
         self.parts, self.credit_minor = tuple(parts), split.credit_minor
         return [PaymentReceived(**self._about(held, sign=1)), *after]
 
     def take_back(
-        self, held: Mapping[UUID, Invoice], promised: Mapping[UUID, datetime], reason: str, on: date, now: datetime
-    ) -> PaymentReversed:
+        self, held: Mapping[UUID, Invoice], history: History, reason: str, on: date, now: datetime
+    ) -> list[Event]:
         """Charge-back or bounced debit: what it paid is owed again. 409 when that was done before.
 
-        `promised` says per invoice when its running promise was made.
+        Gives PaymentReversed and what followed from it: a promise it had kept runs again, or is broken.
         """
         if self.status == "reversed":
             detail = f"Payment {self.reference} was reversed on {self.reversed_on}; there is nothing left to take back."
             raise conflict("payment-reversed", detail)
         self.status, self.reversed_on, self.reversal_reason, self.updated_at = "reversed", on, reason, now
-        for part in self.parts:
-            held[part.invoice_id].take_back(part.amount_minor, self.created_at, promised.get(part.invoice_id), now)
+        after = list[Event]()
+        for invoice_id, amount in self.put_to().items():
+            one = held[invoice_id]
+            one.take_back(amount, now)
+            after += promises.judge_again(one, history.promises(one.id), history.standing(one.id, self.id), now)
         about = self._about(held, sign=-1) | {"received_on": on}
-        return PaymentReversed(**about, reason=reason)
+        return [PaymentReversed(**about, reason=reason), *after]
+
+    def put_to(self) -> dict[UUID, int]:
+        """Minor units by invoice."""
+        sums = Counter[UUID]()
+        for part in self.parts:
+            sums[part.invoice_id] += part.amount_minor
+        return sums
 
     def _about(self, held: Mapping[UUID, Invoice], *, sign: int) -> dict[str, Any]:
         return {
@@ -103,6 +116,27 @@ class Payment:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class History:
+    """What was promised and paid on some invoices."""
+
+    promised: Mapping[UUID, Sequence[Given]] = field(default_factory=dict)
+    paid: Mapping[UUID, Sequence[Payment]] = field(default_factory=dict)
+
+    def promises(self, invoice_id: UUID) -> Sequence[Given]:
+        return self.promised.get(invoice_id, ())
+
+    def standing(self, invoice_id: UUID, without: UUID) -> list[Money]:
+        """When money was put to the invoice, and how much, where it was not taken back."""
+        parts = [
+            part
+            for payment in self.paid.get(invoice_id, ())
+            if payment.status == "received" and payment.id != without
+            for part in payment.parts
+        ]
+        return [(part.at, part.amount_minor) for part in parts if part.invoice_id == invoice_id]
+
+
 COLUMNS = tuple(one.name for one in fields(Payment) if one.name != "parts")
 CHANGING = ("id", "status", "reversed_on", "reversal_reason", "updated_at")
 
@@ -119,8 +153,8 @@ async def attach_parts(session: Session, found: Mapping[UUID, Payment]) -> None:
     if not found:
         return
     parts: dict[UUID, list[Part]] = {}
-    for owner, invoice_id, number, amount, after in await fetch(session, _ALLOCATIONS, ids=list(found)):
-        parts.setdefault(owner, []).append(Part(invoice_id, number, amount, after))
+    for owner, *part in await fetch(session, _ALLOCATIONS, ids=list(found)):
+        parts.setdefault(owner, []).append(Part(*part))
     for owner, its in parts.items():
         found[owner].parts = tuple(its)
 
@@ -161,10 +195,23 @@ async def update(session: Session, changed: Iterable[Payment]) -> None:
     await update_objects(session, payment, CHANGING, list(changed))
 
 
+async def on_invoices(session: Session, seller_id: UUID, invoice_ids: Iterable[UUID]) -> dict[UUID, list[Payment]]:
+    """Every payment put to those invoices, in the order they were recorded."""
+    paid_by = select(allocation.c.payment_id).where(among(allocation.c.invoice_id, invoice_ids))
+    found: dict[UUID, list[Payment]] = {}
+    for one in await load(session, seller_id, payment.c.id.in_(paid_by)):
+        for invoice_id in one.put_to():
+            found.setdefault(invoice_id, []).append(one)
+    return found
+
+
 async def reverse(
     session: Session, seller_id: UUID, payment_id: UUID, reason: str, on: date | None, now: datetime
-) -> Payment:
-    """Takes one payment back and reopens its invoices; `on` defaults to today at the customer's place."""
+) -> tuple[Payment, datetime | None]:
+    """Takes one payment back and reopens its invoices; `on` defaults to today at the customer's place.
+
+    Gives the payment, and when the grace of the first promise ends that runs again.
+    """
     first = await find(session, seller_id, payment_id)
     customer = (await customers.lock(session, seller_id, [first.customer_id]))[first.customer_id]
     one = await find(session, seller_id, payment_id)  # as it is now that nobody else can change it
@@ -173,10 +220,13 @@ async def reverse(
     if on is not None and on < one.received_on:
         detail = f"The payment was received on {one.received_on}: it cannot be taken back before."
         raise invalid("/reversed_on", "before_received", detail, on.isoformat())
-    held = await invoices.lock(session, seller_id, [part.invoice_id for part in one.parts])
-    promised = await promises.made_at(session, held.values())
-    event = one.take_back(held, promised, reason, on or max(days.today(now, customer), one.received_on), now)
+    held = await invoices.lock(session, seller_id, one.put_to())
+    promised = await promises.given_on(session, held)
+    history = History(promised, await on_invoices(session, seller_id, promised) if promised else {})
+    events = one.take_back(held, history, reason, on or max(days.today(now, customer), one.received_on), now)
     await update(session, [one])
     await invoices.update(session, held.values())
-    await emit(session, [event], now=now)
-    return one
+    judged = [given for its in promised.values() for given in its]
+    await promises.update(session, judged)
+    await emit(session, events, now=now)
+    return one, min((given.expires_at for given in judged if given.status == "running"), default=None)

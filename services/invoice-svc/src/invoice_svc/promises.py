@@ -1,9 +1,15 @@
-"""Promises to pay: a date and an amount, kept when the money is in, judged when their grace has ended."""
+"""Promises to pay: a date and an amount, kept when the money is in, judged when their grace has ended.
+
+One that was kept is judged again when a payment is taken back: it is kept while what came in on its invoice, from its
+making to the end of its grace, and stands, reaches its amount.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from dataclasses import dataclass, fields
+from datetime import date, datetime
+from itertools import zip_longest
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +24,7 @@ from remit_events.invoices import PromiseKept
 from remit_events.outbox import emit
 from remit_events.session import Session
 from remit_events.state import Promise
-from remit_service.bulk import execute, fetch, insert_rows, new_id, update_rows
+from remit_service.bulk import among, execute, fetch, insert_rows, new_id, records, update_objects, update_rows
 from remit_service.problems import invalid
 
 BATCH = 500
@@ -67,13 +73,65 @@ async def make(
     return invoice, row
 
 
-async def made_at(session: Session, held: Iterable[Invoice]) -> dict[UUID, datetime]:
-    """Per invoice with a running promise, when it was made."""
-    ids = [one.promise_id for one in held if one.promise_id]
-    if not ids:
-        return {}
-    sql = "SELECT invoice_id, made_at FROM promise WHERE id = ANY(CAST(:ids AS uuid[]))"
-    return {row.invoice_id: row.made_at for row in await fetch(session, sql, ids=ids)}
+@dataclass(slots=True, kw_only=True)
+class Given:
+    """A promise as it is stored."""
+
+    id: UUID
+    invoice_id: UUID
+    promised_on: date
+    amount_minor: int
+    grace_until: date
+    made_at: datetime
+    expires_at: datetime
+    status: str
+    paid_minor: int
+    closed_at: datetime | None
+
+    def close(self, status: str, paid_minor: int, at: datetime) -> None:
+        self.status, self.paid_minor, self.closed_at = status, paid_minor, at
+
+    def reopen(self) -> Promise:
+        self.status, self.paid_minor, self.closed_at = "running", 0, None
+        return self.promise()
+
+    def promise(self) -> Promise:
+        return Promise(id=self.id, on=self.promised_on, amount_minor=self.amount_minor, grace_until=self.grace_until)
+
+
+Money = tuple[datetime, int]  # when it was put to an invoice, and how much
+
+
+async def given_on(session: Session, invoice_ids: Iterable[UUID]) -> dict[UUID, list[Given]]:
+    """Every promise made on those invoices, oldest first."""
+    columns = [table.c[one.name] for one in fields(Given)]
+    wanted = select(*columns).where(among(table.c.invoice_id, invoice_ids)).order_by(table.c.made_at, table.c.id)
+    found: dict[UUID, list[Given]] = {}
+    for one in records(Given, await session.execute(wanted)):
+        found.setdefault(one.invoice_id, []).append(one)
+    return found
+
+
+def judge_again(invoice: Invoice, given: Sequence[Given], standing: Sequence[Money], now: datetime) -> list[Event]:
+    """After money was taken back: judges again, by the money that stands, what was kept, and counts what runs.
+
+    One that another was made in place of before its grace ended would have been replaced by it.
+    """
+    events = list[Event]()
+    for one, following in zip_longest(given, given[1:]):
+        paid = sum(amount for at, amount in standing if one.made_at <= at < one.expires_at)
+        if one.id == invoice.promise_id:
+            # What came in at the very moment it was made, but before it, was not counted and is not now.
+            invoice.promise_paid_minor = min(paid, invoice.promise_paid_minor)
+        elif one.status == "kept" and paid < one.amount_minor:
+            if following is not None and following.made_at < one.expires_at:
+                one.close("replaced", paid, following.made_at)
+            elif now < one.expires_at:
+                events.append(invoice.promise_reopened(one.reopen(), paid))
+            else:
+                one.close("partly_kept" if paid else "broken", paid, now)
+                events.append(invoice.promise_unkept(one.promise(), paid))
+    return events
 
 
 async def close_kept(session: Session, events: Sequence[Event], now: datetime) -> None:
@@ -84,6 +142,11 @@ async def close_kept(session: Session, events: Sequence[Event], now: datetime) -
         table,
         [{"id": one.id, "status": "kept", "paid_minor": one.amount_minor, "closed_at": now} for one in kept],
     )
+
+
+async def update(session: Session, judged: Iterable[Given]) -> None:
+    """Writes what `judge_again` changed."""
+    await update_objects(session, table, ("id", "status", "paid_minor", "closed_at"), list(judged))
 
 
 async def cancel(session: Session, invoice_id: UUID, now: datetime) -> None:

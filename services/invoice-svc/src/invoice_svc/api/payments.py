@@ -15,7 +15,7 @@ from invoice_svc.api import batches
 from invoice_svc.api.batches import BatchIn, BatchOut, items_of
 from invoice_svc.api.followup import InvoicePayments
 from invoice_svc.api.views import PaymentOut, shown
-from invoice_svc.api.wiring import Atomic, PaymentReader, PaymentWriter
+from invoice_svc.api.wiring import Atomic, PaymentReader, PaymentWriter, WiringDep
 from invoice_svc.examples import PAYMENT_IN
 from invoice_svc.inputs import PaymentIn, ReverseIn
 from invoice_svc.payments import Payment
@@ -107,9 +107,10 @@ async def get(payment_id: UUID, session: SessionDep, caller: PaymentReader) -> P
     responses=problem_responses(400, 401, 403, 404, 409, 415, 422),
 )
 async def reverse(
-    payment_id: UUID, body: ReverseIn, session: SessionDep, caller: PaymentWriter, now: Now
+    payment_id: UUID, body: ReverseIn, session: SessionDep, caller: PaymentWriter, now: Now, wiring: WiringDep
 ) -> PaymentOut:
-    """A charge-back or bounced debit: what it paid is owed again."""
-    return PaymentOut.of(
-        await payments.reverse(session, caller.seller_id, payment_id, body.reason, body.reversed_on, now)
-    )
+    """A charge-back or bounced debit: what it paid is owed again. A promise it had kept runs again, or is broken
+    where its grace has ended."""
+    one, ends = await payments.reverse(session, caller.seller_id, payment_id, body.reason, body.reversed_on, now)
+    wiring.promises.note(ends)
+    return PaymentOut.of(one)
