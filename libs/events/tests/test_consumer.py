@@ -191,6 +191,18 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
     return exporter
 
 
+async def test_offsets_may_wait(database: DeliveryDatabase, bus: FaultyBus) -> None:
+    await bus.publish([record(uuid4(), 0)])
+    task = consumer(database, bus)
+    task.offsets_seconds = 60.0
+    assert await task.run() == 1
+    await bus.publish([record(uuid4(), 1)])
+    assert await task.run() == 1
+    assert await bus.lag("c", [TOPIC]) == 2
+    await task.commit()
+    assert await bus.lag("c", [TOPIC]) == 0
+
+
 async def test_one_trace_joins_request_outbox_bus_and_consumer(
     database: DeliveryDatabase, bus: FaultyBus, spans: InMemorySpanExporter
 ) -> None:

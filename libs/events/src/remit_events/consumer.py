@@ -68,6 +68,9 @@ class Consumer:
         self._batch = batch
         self._subscription = bus.subscription(name, self._topics)
         self.poll = self._subscription.interval
+        # How long offsets may wait to be committed, in seconds; what is read again after a crash, the inbox knows.
+        self.offsets_seconds = 0.0
+        self._offsets_due = 0.0
         self._letters_open = False
         self._letters_due = 0.0
         self._observe_due = time.monotonic() + OBSERVE_SECONDS
@@ -88,7 +91,7 @@ class Consumer:
         Raises StalledError after a minute without progress, and StuckError when joining the group again does not help.
         """
         async with self._watchdog.working():
-            await self._commit()  # what an earlier run could not
+            await self._commit_due()  # or what an earlier run could not
             settled = await self._retry_letters()
             for _ in range(ROUNDS):
                 records = await self._subscription.poll(limit=self._batch)
@@ -119,9 +122,15 @@ class Consumer:
                 await self._subscription.rewind()
             raise
         faults.point(self._service, faults.BEFORE_OFFSET)
-        await self._commit()
+        await self._commit_due()
 
-    async def _commit(self) -> None:
+    async def _commit_due(self) -> None:
+        if time.monotonic() >= self._offsets_due:
+            await self.commit()
+
+    async def commit(self) -> None:
+        """Commits the offsets of what was settled, where that was put off."""
+        self._offsets_due = time.monotonic() + self.offsets_seconds
         try:
             await self._subscription.commit()
         except FencedError as error:

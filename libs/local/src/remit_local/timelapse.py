@@ -27,6 +27,8 @@ from remit_service.service import Task
 VERIFY_EVERY = 100
 MOST_ROUNDS = 10_000
 NEVER = 1e9
+# Offsets are committed now and then, and before anybody looks at lags.
+OFFSETS_SECONDS = 5.0
 
 SIDE_BY_SIDE = ("relays", "acting", "noting", "recording")
 # What is sent or decided at an instant goes by these groups; the others can read all of it at once.
@@ -94,6 +96,9 @@ class Timelapse:
         """Raises NotSettledError unless outboxes are empty, groups have read all, and no task is due."""
         while await self._run("recording"):
             pass
+        for task in self._system.tasks:
+            if isinstance(task, Consumer):
+                await task.commit()
         left = await self._system.unsettled()
         left |= {f"{name} due {at.isoformat()}": 1 for name, at in (await self._system.due()).items()}
         if left:
@@ -128,6 +133,8 @@ def _stages(system: System) -> dict[str, list[Task]]:
     for task in system.tasks:
         if isinstance(task, Relay):
             task.poll = NEVER  # every writer is in this process and wakes it
+        if isinstance(task, Consumer):
+            task.offsets_seconds = OFFSETS_SECONDS
         if not isinstance(task, PurgeAnswers | Pruning):
             stages[_stage(task)].append(task)
     return stages
