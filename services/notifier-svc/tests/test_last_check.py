@@ -8,6 +8,8 @@ from typing import Any
 from remit_testing.notifier import World
 from remit_testing.notifier_samples import demand_terms
 
+from notifier_svc.modes import FOLDER_AT_ONCE
+from notifier_svc.sending import LEAST_ASKED
 from remit_events.notifications import ReminderCancelled, ReminderSent
 from remit_events.state import Channel, Stage
 
@@ -29,6 +31,27 @@ async def test_an_old_answer_is_asked_again_at_the_hand_over(open_world: Any) ->
     assert sent.items[0].invoice.id == owed.id
     assert [event.rule for event in await world.told(ReminderCancelled)] == ["paid"]
     assert len(world.files()) == 1
+
+
+async def test_what_is_asked_again_is_about_what_goes_next(open_world: Any) -> None:
+    world = await open_world(balance_max_age=1e-9)
+    customer = await world.customer()
+    await world.publish(*(world.due(customer, world.invoice(customer)) for _ in range(100)))
+    await world.settle()
+    assert len(await world.told(ReminderSent)) == 100
+    first, *again = (len(asked) for asked in world.peers.asked)
+    assert first == 100
+    assert max(again) <= LEAST_ASKED
+
+
+async def test_few_transactions_store_many_results(open_world: Any) -> None:
+    world = await open_world(balance_max_age=5)
+    customer = await world.customer()
+    await world.publish(*(world.due(customer, world.invoice(customer)) for _ in range(100)))
+    await world.settle()
+    [row] = await world.rows("SELECT count(*) AS events, count(DISTINCT CAST(xmin AS text)) AS stored FROM outbox")
+    assert row.events == 100
+    assert row.stored <= 100 / (FOLDER_AT_ONCE / 2) + 1
 
 
 async def test_a_stop_after_the_claim_is_respected_at_the_hand_over(open_world: Any) -> None:

@@ -153,7 +153,7 @@ class Deliveries:
         if check is None or not hands:
             await self._marked(batch, plans)
             return again
-        round_ = Round(self._still_owed, self._closed_since, self._clock, check, hands)
+        round_ = Round(self._still_owed, self._closed_since, self._clock, hands)
         failure: Exception | None = None
         async for done in hand_over(round_, plans, lambda portion: self._marked(batch, portion)):
             try:

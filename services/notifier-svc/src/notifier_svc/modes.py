@@ -23,6 +23,7 @@ from remit_events.state import Channel, SellerState
 from remit_service.clock import Clock
 
 LIVE_OFF = "live-off"
+FOLDER_AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +66,16 @@ class Ways:
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._settings = settings
         self.mode = settings.delivery_mode
-        self.mailbox = Guarded(Mailbox(_folder(settings.mailbox_folder, "MAILBOX_FOLDER")), clock, at_once=32)
+        self.mailbox = Guarded(
+            Mailbox(_folder(settings.mailbox_folder, "MAILBOX_FOLDER")), clock, at_once=FOLDER_AT_ONCE
+        )
         # In mailbox mode too, to be checked and tried; no message to a debtor takes them there.
         self.smtp = _smtp(settings, clock) if settings.smtp_host else None
         self.twilio: Twilio | None = _twilio(settings) if settings.twilio_account_sid else None
         self._sms = Guarded(self.twilio, clock, rate=settings.twilio_rate, at_once=16) if self.twilio else None
-        self._letters = Guarded(_letters(settings), clock, at_once=32) if self.mode == "live" else self.mailbox
+        self._letters = (
+            Guarded(_letters(settings), clock, at_once=FOLDER_AT_ONCE) if self.mode == "live" else self.mailbox
+        )
 
     def way(self, channel: Channel, recipient: str, seller: SellerState, live: bool) -> Way | NotNow | Never:
         """`live`: the seller's switch."""

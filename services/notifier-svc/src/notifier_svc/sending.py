@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -22,6 +25,7 @@ from remit_service.logs import describe
 
 # Results are stored as they come, so that a slow peer does not keep what others accepted from being known.
 FLUSH_SECONDS = 0.05
+LEAST_ASKED = 32
 log = structlog.get_logger(__name__)
 
 Address = tuple[UUID, str, str]
@@ -31,15 +35,16 @@ ClosedSince = Callable[[Sequence[Hand]], Awaitable[set[Address]]]
 
 @dataclass
 class Round:
-    """One batch on its way out. What is still to go shares one check, asked again when it is too old."""
+    """One batch on its way out, in order. What is about to go shares a check, asked again when it is too old."""
 
     still_owed: StillOwed
     closed_since: ClosedSince
     clock: Clock
-    check: Check
     waiting: dict[UUID, Hand]
     closed: set[Address] = field(default_factory=set)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    checks: dict[UUID, Check] = field(default_factory=dict)
+    gone: int = 0  # since the last time it was asked
 
     async def send(self, hand: Hand) -> Done:
         try:
@@ -60,7 +65,7 @@ class Round:
         if now >= hand.claim.valid_until or may_go_from(hand.claim.customer, now) > now:
             return False
         try:
-            check = await self._current()
+            check = await self._current(hand)
         except UnansweredError:
             return False
         if (hand.claim.seller.id, hand.job.channel.value, hand.job.recipient_sha256) in self.closed:
@@ -71,19 +76,32 @@ class Round:
                 return False
             hand.check = check
         self.waiting.pop(hand.job.id, None)
+        self.gone += 1
         faults.point("notifier-svc", faults.SENDING)
         return True
 
-    async def _current(self) -> Check:
-        if self.check.age() <= self.still_owed.max_age:
-            return self.check
-        async with self.lock:
-            if self.check.age() > self.still_owed.max_age:
-                left = list(self.waiting.values())
-                self.closed |= await self.closed_since(left)
-                invoices = {invoice for hand in left for invoice in hand.claim.invoice_ids}
-                self.check = await self.still_owed.ask(invoices, {hand.claim.seller.id for hand in left})
-            return self.check
+    async def _current(self, hand: Hand) -> Check:
+        check = self._check(hand)
+        if check.age() > self.still_owed.max_age:
+            async with self.lock:
+                check = self._check(hand)
+                if check.age() > self.still_owed.max_age:
+                    check = await self._ask(hand)
+        return check
+
+    def _check(self, hand: Hand) -> Check:
+        return self.checks.get(hand.job.id, hand.check)
+
+    async def _ask(self, hand: Hand) -> Check:
+        """About as many as went since it was asked last: for more the answer would be too old again."""
+        size = max(2 * self.gone, LEAST_ASKED)
+        left = [hand, *(one for one in islice(self.waiting.values(), size) if one is not hand)]
+        self.gone = 0
+        self.closed |= await self.closed_since(left)
+        invoices = {invoice for one in left for invoice in one.claim.invoice_ids}
+        check = await self.still_owed.ask(invoices, {one.claim.seller.id for one in left})
+        self.checks |= {one.job.id: check for one in left}
+        return check
 
 
 Mark = Callable[[list[Plan]], Awaitable[list[Hand]]]
@@ -95,26 +113,56 @@ async def hand_over(round_: Round, plans: Sequence[Plan], mark: Mark) -> AsyncIt
     Only what a provider can take at once is marked `sending`: a crash leaves no more than that unknown. What `mark`
     raises is raised at the end.
     """
-    waiting, in_flight = deque(plans), dict[asyncio.Task[Done], Hand]()
+    waiting, in_flight, landing = deque(plans), dict[asyncio.Task[Done], Hand](), _Landing()
     failure: Exception | None = None
     try:
         while waiting or in_flight:
             if portion := _portion(waiting, in_flight.values()):
                 try:
-                    in_flight |= {asyncio.create_task(round_.send(hand)): hand for hand in await mark(portion)}
+                    in_flight |= {landing.begin(round_.send(hand)): hand for hand in await mark(portion)}
                 except Exception as error:
                     failure = error  # no more of them; but what is under way has results of its own
                     waiting.clear()
             if in_flight:
-                until = asyncio.FIRST_COMPLETED if waiting else asyncio.ALL_COMPLETED
-                finished, _ = await asyncio.wait(in_flight, timeout=FLUSH_SECONDS, return_when=until)
+                # Half of them: while those are stored and the next are marked, the other half is under way.
+                finished = await landing.of(max(len(in_flight) // 2, 1) if waiting else len(in_flight))
                 if finished:
-                    yield [task.result() for task in list(in_flight) if task in finished and in_flight.pop(task)]
+                    yield [task.result() for task in finished if in_flight.pop(task)]
     finally:
         for task in in_flight:
             task.cancel()
     if failure:
         raise failure
+
+
+class _Landing:
+    """Tasks that have ended, in portions, so that few transactions store many results."""
+
+    def __init__(self) -> None:
+        self._ended: list[asyncio.Task[Done]] = []
+        self._enough = asyncio.Event()
+        self._wanted = 0
+
+    def begin(self, sending: Coroutine[Any, Any, Done]) -> asyncio.Task[Done]:
+        task = asyncio.create_task(sending)
+        task.add_done_callback(self._end)
+        return task
+
+    async def of(self, wanted: int) -> list[asyncio.Task[Done]]:
+        """What has ended, once so many have, and whatever has after FLUSH_SECONDS."""
+        self._wanted = wanted
+        self._enough.clear()
+        if len(self._ended) < wanted:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FLUSH_SECONDS):
+                    await self._enough.wait()
+        ended, self._ended = self._ended, []
+        return ended
+
+    def _end(self, task: asyncio.Task[Done]) -> None:
+        self._ended.append(task)
+        if len(self._ended) >= self._wanted:
+            self._enough.set()
 
 
 def _portion(waiting: deque[Plan], in_flight: Collection[Hand]) -> list[Plan]:
