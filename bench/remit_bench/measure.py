@@ -114,14 +114,25 @@ async def compare(
     before: Mapping[str, Callable[[], Awaitable[None]]],
 ) -> Comparison:
     """Each round gives how many units it did; the first of each only warms up. `before` is not timed."""
-    turns = {**beside, "path": path}
+    found.rounds = await in_turns(processes, rounds, {**beside, "path": path}, before)
+    return found
+
+
+async def in_turns(
+    processes: Processes,
+    rounds: int,
+    turns: Mapping[str, Round],
+    before: Mapping[str, Callable[[], Awaitable[None]]],
+) -> dict[str, list[Timed]]:
+    """As `compare`, of any turns."""
+    found: dict[str, list[Timed]] = {name: [] for name in turns}
     for n in range(rounds + 1):
         for name, turn in turns.items():
             if name in before:
                 await before[name]()
             timed = await _timed(processes, turn)
             if n:
-                found.rounds.setdefault(name, []).append(timed)
+                found[name].append(timed)
     return found
 
 

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import asyncpg
 from remit_testing.kafka import KafkaServer
 
 from remit_bench.machine import Processes
@@ -45,6 +47,14 @@ class Stage:
         name = f"bench_{next(self._numbers)}"
         await self.postgres.create_databases(name)
         return self.postgres.url(name)
+
+    async def drop_database(self, url: str) -> None:
+        """Nobody is connected to it any more."""
+        plain = await asyncpg.connect(self.postgres.url("postgres").replace("+asyncpg", ""))
+        try:
+            await plain.execute(f'DROP DATABASE "{urlsplit(url).path[1:]}"')
+        finally:
+            await plain.close()
 
     def size(self, full: int) -> int:
         """How many of something, at this scale."""
