@@ -10,13 +10,14 @@ from uuid import uuid4
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from remit_testing.scheduling import Debt, Played, make_debtor, make_policy, play, ref, utc
+from remit_testing.scheduling import Debt, Played, follow, make_debtor, make_invoice, make_policy, play, ref, utc
 
 from remit_events.state import Profile
 from remit_service.calendars import WEEKDAYS
 from scheduler_svc.days import days_of
+from scheduler_svc.due import first_look
 from scheduler_svc.ledger import Ledger
-from scheduler_svc.plan import old_debt
+from scheduler_svc.plan import old_debt, plan
 from scheduler_svc.policy import Policy
 from scheduler_svc.preview import foresee
 from scheduler_svc.review import review
@@ -35,6 +36,7 @@ PLACES = (
 )
 START = date(2026, 1, 1)
 UNTIL = utc("2028-09-01 00:00")
+START_OF_TIME = utc("2000-01-01 00:00")
 
 dates = st.integers(0, 330).map(lambda n: START + timedelta(n))
 
@@ -97,6 +99,19 @@ def test_every_step_that_fell_due_has_exactly_one_final_outcome(
             falls_on = debt.due + timedelta(step.offset)
             if debt.issue < falls_on < (debt.paid or date.max) and not debt.disputed and debt.number not in reviewed:
                 assert (debt.number, step.key) in finals, (debt, step, done.decisions)
+
+
+@given(ledger=debts(), policy=policies(), place=places, profile=profiles)
+def test_the_first_look_is_at_the_earliest_of_all_steps(
+    ledger: list[Debt], policy: Policy, place: tuple[str, str | None], profile: Profile
+) -> None:
+    country, zone = place
+    days = days_of(make_debtor(country=country, timezone=zone, profile=profile), policy)
+    for debt in ledger:
+        invoice = make_invoice(issue=debt.issue.isoformat(), due=debt.due.isoformat())
+        one = follow(invoice, policy, entered_on=debt.entered or debt.issue)
+        earliest = min((step.at for step in plan(one, policy, days)), default=START_OF_TIME)
+        assert first_look(one, policy, days, START_OF_TIME) == max(earliest, START_OF_TIME)
 
 
 @FEW

@@ -84,9 +84,9 @@ def _days(spec: WindowSpec, country: str, zone: str | None, profile: Profile) ->
     return Days(spec, country, zone, profile)
 
 
-def days_of(debtor: Debtor, policy: Policy) -> Days:
+def days_of(whose: Debtor | CustomerState, policy: Policy) -> Days:
     """The window of a policy at a customer's place, one object per window, country, zone and profile."""
-    return _days(policy.window, debtor.country, debtor.timezone, debtor.profile)
+    return _days(policy.window, whose.country, whose.timezone, whose.profile)
 
 
 def today_of(whose: Debtor | CustomerState, moment: datetime) -> date:

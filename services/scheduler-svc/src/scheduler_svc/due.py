@@ -122,7 +122,8 @@ def first_look(follow_up: FollowUp, policy: Policy, days: Days, now: datetime) -
     """When a new follow-up is to be looked at first: at once when something is due, has ended or must be said."""
     if not follow_up.invoice.is_open or follow_up.invoice.due_date is None:
         return now
-    first = min((one.at for one in plan(follow_up, policy, days)), default=now)
+    # Nothing has moved a step of it yet: they come in order of time.
+    first = next((one.at for one in plan(follow_up, policy, days)), now)
     return max(first, now)
 
 

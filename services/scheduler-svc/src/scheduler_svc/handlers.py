@@ -64,8 +64,8 @@ class Handlers:
         if opened:
             sellers = sorted({record.seller_id for record in opened})
             chosen = invoice_facts.choose_policies(book, await policies.shelf(session, sellers, book.now))
-            await self._cache.load(session, chosen)
-            invoice_facts.plan_new(book, self._cache)
+            await self._cache.load(session, [(record.seller_id, ref) for record, ref in chosen])
+            invoice_facts.plan_new(book, chosen, self._cache)
         await shelving.write(session, book)
         session.after_commit.append(self._changed)
 

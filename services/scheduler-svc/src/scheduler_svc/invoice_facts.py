@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from uuid import UUID
 
@@ -14,7 +15,6 @@ from scheduler_svc.due import first_look
 from scheduler_svc.ledger import FollowUp, PolicyRef
 from scheduler_svc.plan import waits_for_review
 from scheduler_svc.policies import PolicyCache, Shelf
-from scheduler_svc.records import debtor
 
 _UNDECIDED = PolicyRef("", 0)
 
@@ -48,26 +48,23 @@ def release_review(book: Book, record: FollowUpRecord) -> bool:
     return True
 
 
-def choose_policies(book: Book, shelf: Shelf) -> list[tuple[UUID, PolicyRef]]:
-    """Gives new follow-ups the policy their customer, profile or invoice names; returns the versions to load."""
+def choose_policies(book: Book, shelf: Shelf) -> list[tuple[FollowUpRecord, PolicyRef]]:
+    """The policy that customer, profile or invoice name for each new follow-up."""
     chosen = []
     for record in new_ones(book):
         customer = book.customers[record.customer_id].known()
-        invoice = record.value.invoice
-        ref = shelf.choose(record.seller_id, customer.profile, invoice.policy_key, customer.policy_key)
-        record.change(policy=ref, entered_on=today_of(customer, invoice.issued_at))
-        chosen.append((record.seller_id, ref))
+        named = (record.value.invoice.policy_key, customer.policy_key)
+        chosen.append((record, shelf.choose(record.seller_id, customer.profile, *named)))
     return chosen
 
 
-def plan_new(book: Book, policies: PolicyCache) -> None:
-    """When each new follow-up is to be looked at first."""
-    for record in new_ones(book):
+def plan_new(book: Book, chosen: Sequence[tuple[FollowUpRecord, PolicyRef]], policies: PolicyCache) -> None:
+    """Gives each new follow-up its policy, and the moment it is to be looked at first."""
+    for record, ref in chosen:
         customer = book.customers[record.customer_id]
-        policy = policies.of(record.seller_id)[record.value.policy]
-        whose = debtor(record.seller_id, customer.known(), customer.suppressed)
+        whose, policy = customer.known(), policies.of(record.seller_id)[ref]
         first = first_look(record.value, policy, days_of(whose, policy), book.now)
-        record.change(next_at=first)
+        record.change(policy=ref, next_at=first)
         customer.look_at(first)
 
 
@@ -78,7 +75,7 @@ def new_ones(book: Book) -> list[FollowUpRecord]:
 def _open(book: Book, seller_id: UUID, state: InvoiceState, told_at: datetime) -> None:
     customer = book.customers[state.customer_id].known()
     closed_on = None if state.is_open else today_of(customer, told_at)
-    value = FollowUp(state, _UNDECIDED, entered_on=state.issue_date, closed_on=closed_on)
+    value = FollowUp(state, _UNDECIDED, entered_on=today_of(customer, state.issued_at), closed_on=closed_on)
     book.follow_ups[state.id] = FollowUpRecord(value, seller_id, state.customer_id, new=True)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from scheduler_svc.days import Days
 from scheduler_svc.ledger import FollowUp
@@ -23,8 +23,7 @@ OLD_DEBT = "old-debt"
 TOO_LATE = "too-late"
 
 
-@dataclass(frozen=True, slots=True)
-class Planned:
+class Planned(NamedTuple):
     """One step: `falls_on` is due date + offset, `nominal` that after old debt and catch-up moved it.
 
     `day` is the allowed day it goes on, `at` the window's opening then. With `skip` set it will not go, by that
