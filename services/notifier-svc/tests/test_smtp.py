@@ -18,6 +18,7 @@ from remit_testing.smtp import MailServer
 from notifier_svc.providers import Outcome, Result
 from notifier_svc.providers.email import Dkim
 from notifier_svc.providers.smtp import Smtp, SmtpServer
+from notifier_svc.providers.smtp_line import as_data
 
 DATA = Path(__file__).parent / "data"
 
@@ -26,9 +27,9 @@ async def yes() -> bool:
     return True
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def server() -> AsyncIterator[MailServer]:
-    async with MailServer() as running:
+@pytest_asyncio.fixture(loop_scope="session", params=[False, True], ids=["one by one", "pipelining"])
+async def server(request: pytest.FixtureRequest) -> AsyncIterator[MailServer]:
+    async with MailServer(pipelining=request.param) as running:
         yield running
 
 
@@ -119,6 +120,35 @@ async def test_a_line_cut_before_the_message_is_certain(server: MailServer, smtp
     outcome = await smtp.send(outgoing(), yes)
     assert (outcome.result, outcome.reason_class) == (Result.RETRY, "connection-lost")
     assert outcome.provider_down
+
+
+async def test_a_server_that_waits_for_the_message_it_refused_gets_nothing() -> None:
+    said = bytearray()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 here\r\n")
+        while line := await reader.readline():
+            said.extend(line)
+            answers = {
+                b"EHLO": b"250-here\r\n250 PIPELINING\r\n",
+                b"RCPT": b"550 5.1.1 who?\r\n",
+                b"DATA": b"354 go on\r\n",
+            }
+            writer.write(answers.get(line[:4], b"250 ok\r\n"))
+        writer.close()
+
+    async with await asyncio.start_server(talk, "127.0.0.1", 0) as running:
+        smtp = Smtp(SmtpServer("127.0.0.1", running.sockets[0].getsockname()[1], "none", timeout=2))
+        assert (await smtp.send(outgoing(), yes)).closes == "hard-bounce"
+        await asyncio.sleep(0)
+    assert said.endswith(b"RCPT TO:<ap@muster.example>\r\nDATA\r\n")
+
+
+def test_a_line_that_ends_in_less_than_crlf_is_not_said() -> None:
+    assert as_data(b"a\r\n.b\r\n") == b"a\r\n..b\r\n.\r\n"
+    for hides in (b"a\n.\nMAIL\r\n", b"a\r.\r\n", b"a"):
+        with pytest.raises(ValueError, match="CRLF"):
+            as_data(hides)
 
 
 async def test_nobody_there_is_certain() -> None:

@@ -44,6 +44,7 @@ class MailServer:
     login: tuple[str, str] | None = None
     delay: float = 0.2
     smtputf8: bool = False
+    pipelining: bool = False
     messages: list[Taken] = field(default_factory=list)
     connections: int = 0
     most_at_once: int = 0
@@ -87,6 +88,12 @@ class MailServer:
     def _authenticate(self, server: Any, session: Any, envelope: Any, mechanism: str, given: Any) -> AuthResult:
         assert isinstance(given, LoginPassword)
         return AuthResult(success=(given.login.decode(), given.password.decode()) == self.login, handled=False)
+
+    async def handle_EHLO(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
+        session.host_name = hostname
+        return ["250-PIPELINING", *responses] if self.pipelining else responses
 
     async def handle_MAIL(  # noqa: N802
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]

@@ -12,7 +12,6 @@ import ssl
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiosmtplib
 from aiosmtplib import (
     SMTP,
     SMTPException,
@@ -22,12 +21,13 @@ from aiosmtplib import (
     SMTPTimeoutError,
 )
 
-from notifier_svc.mime import HeaderInjectionError
 from notifier_svc.providers import WITHDRAWN, Checked, Confirm, Outcome, Outgoing
 from notifier_svc.providers.email import Dkim, ascii_address, compose, sender_of
+from notifier_svc.providers.smtp_line import Answer, Line, LineLostError, Refusal, announcement, as_data
 
 IDLE_SECONDS = 25.0
-_LOST = (SMTPServerDisconnected, SMTPTimeoutError, OSError, asyncio.TimeoutError)
+_LOST = (SMTPServerDisconnected, SMTPTimeoutError, LineLostError, OSError, asyncio.TimeoutError)
+_REFUSED = {"MAIL": "sender-refused", "RCPT": "recipient-refused", "DATA": "content-refused"}
 _ENHANCED = re.compile(r"^\s*5\.(\d+)\.(\d+)")
 
 
@@ -65,35 +65,35 @@ class Smtp:
     def __init__(self, server: SmtpServer, signer: Dkim | None = None) -> None:
         self.server = server
         self.signer = signer
-        self._idle: list[tuple[SMTP, float]] = []
+        self._idle: list[tuple[Line, float]] = []
 
     async def send(self, outgoing: Outgoing, confirm: Confirm) -> Outcome:
         try:
-            sender, recipient, options = _envelope(outgoing)
-            message = compose(outgoing, self.signer)
-        except (HeaderInjectionError, ValueError) as error:
+            envelope = _envelope(outgoing)
+            announcement(*envelope)
+            data = as_data(compose(outgoing, self.signer))
+        except ValueError as error:
             return Outcome.refused("not-sendable", str(error))
         while True:
             try:
-                client, fresh = await self._connected()
+                line, fresh = await self._connected()
             except (SMTPException, *_LOST) as error:
                 return Outcome.retry("not-connected", _said(error), down=True)
-            if options and not client.supports_extension("smtputf8"):
-                self._put_back(client)
+            if envelope[2] and not line.smtputf8:
+                self._put_back(line)
                 return Outcome.refused("address-not-supported", "the mail server does not take this address")
             try:
                 allowed = await confirm()
             except BaseException:
-                client.close()
+                line.close()
                 raise
             if not allowed:
-                self._put_back(client)
+                self._put_back(line)
                 return WITHDRAWN
-            outcome = await _converse(client, sender, recipient, options, message)
+            outcome = await _converse(line, envelope, data)
             if outcome is not None:
-                self._put_back(client)
+                self._put_back(line)
                 return outcome
-            client.close()
             if fresh:
                 return Outcome.retry("connection-lost", "lost before the message was transferred", down=True)
             # A pooled connection the server had closed meanwhile: nothing was transferred, so a new one at once.
@@ -113,32 +113,29 @@ class Smtp:
 
     async def close(self) -> None:
         while self._idle:
-            client, _ = self._idle.pop()
-            try:
-                await client.quit(timeout=2)
-            except (SMTPException, *_LOST):
-                client.close()
+            line, _ = self._idle.pop()
+            await line.quit(timeout=2)
 
-    async def _connected(self) -> tuple[SMTP, bool]:
+    async def _connected(self) -> tuple[Line, bool]:
         """A connection that is logged in, and whether it is new."""
         now = asyncio.get_running_loop().time()
         while self._idle:
-            client, since = self._idle.pop()
-            if client.is_connected and now - since < IDLE_SECONDS:
-                return client, False
-            client.close()
+            line, since = self._idle.pop()
+            if line.is_open and now - since < IDLE_SECONDS:
+                return line, False
+            line.close()
         client = self.server.client()
         try:
             await client.connect()
             await _greet(client)
+            return Line(client, self.server.timeout), True
         except BaseException:
             client.close()
             raise
-        return client, True
 
-    def _put_back(self, client: SMTP) -> None:
-        if client.is_connected:
-            self._idle.append((client, asyncio.get_running_loop().time()))
+    def _put_back(self, line: Line) -> None:
+        if line.is_open:
+            self._idle.append((line, asyncio.get_running_loop().time()))
 
 
 def _envelope(outgoing: Outgoing) -> tuple[str, str, list[str]]:
@@ -152,35 +149,30 @@ def _envelope(outgoing: Outgoing) -> tuple[str, str, list[str]]:
     return sender, recipient, []
 
 
-async def _converse(client: SMTP, sender: str, recipient: str, options: list[str], message: bytes) -> Outcome | None:
+async def _converse(line: Line, envelope: tuple[str, str, list[str]], data: bytes) -> Outcome | None:
     """One mail transaction; None when the connection was lost before the message was transferred."""
-    encoding = "utf-8" if options else "ascii"
     try:
-        await client.mail(sender, options=options, encoding=encoding)
-        await client.rcpt(recipient, encoding=encoding)
-    except aiosmtplib.SMTPSenderRefused as error:
-        await _reset(client)
-        return _answered(error, "sender-refused")
-    except aiosmtplib.SMTPRecipientRefused as error:
-        await _reset(client)
-        return _answered(error, "recipient-refused", closes="hard-bounce" if _no_such_address(error) else None)
-    except SMTPResponseException as error:
-        await _reset(client)
-        return _answered(error, "refused")
-    except _LOST:
+        refusal = await line.announce(*envelope)
+    except LineLostError:
         return None
+    if refusal:
+        return _answered(refusal.answer, _REFUSED[refusal.command], closes=_closes(refusal))
     try:
-        response = await client.data(message)
-    except SMTPResponseException as error:
-        await _reset(client)
-        return _answered(error, "content-refused", closes="hard-bounce" if _bad_mailbox(error) else None)
-    except _LOST as error:
-        client.close()
-        return Outcome.unknown(f"no answer after the message was transferred ({type(error).__name__})")
-    return Outcome.sent(response.message.strip().split("\n")[0][:200])
+        answer = await line.deliver(data)
+    except LineLostError as error:
+        return Outcome.unknown(f"no answer after the message was transferred ({error})")
+    if answer.code == 250:
+        return Outcome.sent(answer.message.strip().split("\n")[0][:200])
+    await line.reset()
+    return _answered(answer, _REFUSED["DATA"], closes=_closes(Refusal("DATA", answer)))
 
 
-def _answered(error: SMTPResponseException, reason_class: str, *, closes: str | None = None) -> Outcome:
+def _closes(refusal: Refusal) -> str | None:
+    bad = {"RCPT": _no_such_address, "DATA": _bad_mailbox}.get(refusal.command)
+    return "hard-bounce" if bad and bad(refusal.answer) else None
+
+
+def _answered(error: Answer, reason_class: str, *, closes: str | None = None) -> Outcome:
     reason = f"{error.code} {error.message}"
     if 400 <= error.code < 500:
         return Outcome.retry("not-now", reason, down=error.code == 421)
@@ -189,13 +181,13 @@ def _answered(error: SMTPResponseException, reason_class: str, *, closes: str | 
     return Outcome.unknown(f"an answer that is none: {reason}")
 
 
-def _no_such_address(error: SMTPResponseException) -> bool:
+def _no_such_address(error: Answer) -> bool:
     """A refusal of RCPT that speaks of the address: 5.1.x, 5.2.1 (disabled), or 550/551/553 without such a code."""
     enhanced = _ENHANCED.match(error.message)
     return _bad_mailbox(error) if enhanced else error.code in (550, 551, 553)
 
 
-def _bad_mailbox(error: SMTPResponseException) -> bool:
+def _bad_mailbox(error: Answer) -> bool:
     """By RFC 3463: bad destination mailbox, system or syntax, moved, or a mailbox that is disabled."""
     enhanced = _ENHANCED.match(error.message)
     if enhanced is None or error.code < 500:
@@ -211,14 +203,6 @@ async def _greet(client: SMTP) -> None:
             await client.ehlo()
         except SMTPHeloError:
             await client.helo()
-
-
-async def _reset(client: SMTP) -> None:
-    """Ends a refused transaction so that the connection serves the next; it is dropped when that fails."""
-    try:
-        await client.rset()
-    except (SMTPException, *_LOST):
-        client.close()
 
 
 def _said(error: BaseException) -> str:
