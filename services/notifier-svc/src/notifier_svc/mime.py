@@ -15,7 +15,6 @@ from email.utils import format_datetime
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\u2028\u2029]")
 _REORDERS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
-_LINE_END = re.compile(r"\r\n|\r|\n")
 _WORD_BYTES = 45  # base64 of 45 bytes and "=?utf-8?b?…?=" stay under the 75 characters of RFC 2047
 _FOLD_AT = 76
 
@@ -63,7 +62,8 @@ def date(moment: datetime) -> str:
 def _part(subtype: str, body: str) -> bytes:
     head = f"Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
     # The line end at the end tells b2a_qp which one its soft line breaks are to have.
-    lines = _LINE_END.sub("\r\n", body + "\n").encode("utf-8", "replace")
+    ended = f"{body}\n".replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
+    lines = ended.encode("utf-8", "replace")
     return head.encode() + binascii.b2a_qp(lines, istext=True).rstrip(b"\r\n") + b"\r\n"
 
 
@@ -94,15 +94,13 @@ def _phrase(name: str) -> str:
 
 
 def _encoded_words(value: str) -> list[str]:
-    words: list[bytes] = []
-    current = b""
-    for character in value:
-        encoded = character.encode()
-        if len(current) + len(encoded) > _WORD_BYTES:
-            words.append(current)
-            current = b""
-        current += encoded
-    words.append(current)
+    encoded, words = value.encode(), []
+    while encoded:
+        end = _WORD_BYTES
+        while len(encoded) > end and encoded[end] & 0xC0 == 0x80:  # no character is torn apart
+            end -= 1
+        words.append(encoded[:end])
+        encoded = encoded[end:]
     return [f"=?utf-8?b?{b64encode(word).decode()}?=" for word in words]
 
 
