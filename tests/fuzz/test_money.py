@@ -1,4 +1,4 @@
-"""Invariant 13: whatever is paid, paid twice, too much, taken back, disputed, promised or held, sums are exact.
+"""Invariant 13: whatever is paid, paid twice, too much, on account, taken back, disputed or promised, sums are exact.
 
 A state machine does to invoice-svc and to a model of a hundred lines what people do, in any order, and compares.
 """
@@ -19,6 +19,7 @@ from remit_testing.invoices_alone import World, invoicing
 from remit_testing.money_model import Bill, Books, Refused
 from remit_testing.threads import Ask, in_thread, seeded
 
+from remit_events.invoices import PaymentEvent
 from remit_service.service import Service
 
 CUSTOMERS = ("A", "B")
@@ -45,7 +46,18 @@ async def test_money_is_exact(service: Service, rounds: Any, seed: int, invarian
         run_state_machine_as_test(machine, settings=seeded(worlds, stateful_step_count=steps))
 
     await in_thread(play)
-    everything = {"paid", "over", "again", "reversed", "disputed", "resolved", "promised", "held", "voided"}
+    everything = {
+        "paid",
+        "over",
+        "again",
+        "reversed",
+        "allocated",
+        "disputed",
+        "resolved",
+        "promised",
+        "held",
+        "voided",
+    }
     assert everything <= set(played) or worlds < 100, f"never played: {everything - set(played)}"
     assert {"paid", "over"} <= set(played)
     invariant(13, "money is exact").held(rounds=worlds, **dict(sorted(played.items())), differences=0)
@@ -158,7 +170,9 @@ class Machine(RuleBasedStateMachine):
                 self.expect(409, status, said)
             status, said = self.world.send("POST", "/v1/payments", body)
             assert (status, said["id"]) == (201, self.ids[reference]), said
-            assert said["amount_minor"] == self.books.payments[reference].amount
+            money = self.books.payments[reference]
+            first = sum(part["amount_minor"] for part in said["allocations"])
+            assert (said["amount_minor"], said["credit_minor"]) == (money.amount, money.amount - first)
             self.world.played["again"] += 1
 
     @rule(which=some_payment)
@@ -166,6 +180,31 @@ class Machine(RuleBasedStateMachine):
         if reference := self.payment(which):
             path = f"/v1/payments/{self.ids[reference]}/reverse"
             self.both("reversed", lambda: self.books.reverse(reference, self.world.today), path, {"reason": "bounced"})
+
+    @rule(which=some_payment, bills=st.dictionaries(some_bill, amounts, max_size=2), whole=st.booleans())
+    def allocate(self, which: int, bills: dict[int, int], whole: bool) -> None:
+        """Credit on account: to invoices as said, to one as far as it is owed, or where it finds its way."""
+        left_over = [name for name, one in self.books.payments.items() if one.credit and not one.reversed]
+        reference = left_over[which % len(left_over)] if left_over else self.payment(which)
+        if not reference:
+            return
+        money = self.books.payments[reference]
+        mine = self.books.found(money.customer, money.currency, 10**18, set())
+        there = list(mine if whole and mine else self.books.bills)
+        said = {there[one % len(there)]: part for one, part in bills.items()}
+        first = next(iter(said), None)
+        if first is None:
+            body: dict[str, Any] = {}
+            names = {number for number in self.books.bills if number in reference}
+            said = self.books.found(money.customer, money.currency, money.credit, names)
+        elif whole:
+            body = {"invoice_id": self.invoices[first]}
+            said = {first: min(money.credit, self.books.bills[first].balance)}
+        else:
+            parts = [{"invoice_id": self.invoices[number], "amount_minor": part} for number, part in said.items()]
+            body = {"allocations": parts}
+        path = f"/v1/payments/{self.ids[reference]}/allocations"
+        self.both("allocated", lambda: self.books.allocate(reference, said, self.world.now), path, body)
 
     @rule(which=some_bill, amount=st.none() | amounts)
     def dispute(self, which: int, amount: int | None) -> None:
@@ -239,7 +278,7 @@ class Machine(RuleBasedStateMachine):
         received: Counter[str] = Counter()
         newest: dict[str, Any] = {}
         for event in self.world.told():
-            if type(event).__name__ in ("PaymentReceived", "PaymentReversed"):
+            if isinstance(event, PaymentEvent):
                 received[event.reference] += event.amount_minor
                 put = sum(part.amount_minor for part in event.allocations)
                 assert put + event.credit_minor == event.amount_minor

@@ -20,8 +20,8 @@ steps:
 window: {from: "09:00", to: "17:00"}
 """
 COMMANDS = (
-    "run import simulate plan why review pay hold release approvals approve reject reopen automation seller key policy "
-    "ladder live dlq parked replay topics migrate version"
+    "run import simulate plan why review pay allocate hold release approvals approve reject reopen automation seller "
+    "key policy ladder live dlq parked replay topics migrate version"
 )
 
 

@@ -243,7 +243,13 @@ def test_why_plan_pay_and_hold(remit: Remit, tmp_path: Path) -> None:
     assert (refused.exit_code, "--currency EUR" in refused.stderr) == (2, True)
     paid = remit("pay", "C9", "200.00", "--ref", "bank-4", "--currency", "eur")
     assert "119.00 EUR put to D2; 0.00 EUR is still owed on it." in paid.stdout
-    assert "81.00 EUR stays as credit on account." in paid.stdout
+    assert "81.00 EUR stays as credit on account; `remit allocate` puts it to invoices." in paid.stdout
+    refused = remit("allocate", "C9")
+    assert (refused.exit_code, "no open invoice in EUR" in refused.stderr) == (2, True)
+    assert remit("import", ledger(tmp_path / "more.csv", [row("D3", customer_id="C9")])).exit_code == 0
+    assert remit("allocate", "D3").stdout == "81.00 EUR put to D3; 38.00 EUR is still owed on it.\n"
+    refused = remit("allocate", "C9")
+    assert (refused.exit_code, "C9 has no credit on account" in refused.stderr) == (2, True)
     refused = remit("pay", "C9", "1", "--ref", "bank-5", "--currency", "zzz")
     assert (refused.exit_code, "ZZZ: this is no ISO 4217 code" in refused.stderr) == (2, True)
     assert remit("why", "nobody").exit_code == 2

@@ -69,18 +69,17 @@ class Bill:
 
 @dataclass
 class Money:
-    """A payment; `parts` by invoice number."""
+    """A payment; `puts`: to which invoice, how much, when."""
 
     customer: str
     currency: str
     amount: int
-    at: datetime
-    parts: dict[str, int]
+    puts: list[tuple[str, int, datetime]] = field(default_factory=list)
     reversed: bool = False
 
     @property
     def credit(self) -> int:
-        return self.amount - sum(self.parts.values())
+        return self.amount - sum(part for _, part, _ in self.puts)
 
 
 @dataclass
@@ -99,11 +98,29 @@ class Books:
     def pay(
         self, reference: str, customer: str, currency: str, amount: int, at: datetime, parts: dict[str, int]
     ) -> None:
+        money = Money(customer, currency, amount)
+        self._put(money, parts, at)
+        self.payments[reference] = money
+
+    def allocate(self, reference: str, parts: dict[str, int], at: datetime) -> None:
+        """Credit of a payment; `parts` without any: there is nothing to put it to."""
+        money = self.payments[reference]
+        if money.reversed or not money.credit:
+            raise Refused(409)
+        if not parts:
+            raise Refused(409)
+        self._put(money, parts, at)
+
+    def _put(self, money: Money, parts: dict[str, int], at: datetime) -> None:
         for number in parts:
+            if self.bills[number].customer != money.customer:
+                raise Refused(404)
             self.bills[number].need_open()
-            if self.bills[number].currency != currency:
+            if self.bills[number].currency != money.currency:
                 raise Refused(422)
-        if sum(parts.values()) > amount or any(part > self.bills[number].balance for number, part in parts.items()):
+        if sum(parts.values()) > money.credit:
+            raise Refused(422)
+        if any(part > self.bills[number].balance for number, part in parts.items()):
             raise Refused(422)
         for number, part in parts.items():
             bill = self.bills[number]
@@ -111,7 +128,7 @@ class Books:
             if word := bill.promise:
                 word.towards += part
                 word.status = "kept" if word.towards >= word.amount else "running"
-        self.payments[reference] = Money(customer, currency, amount, at, dict(parts))
+            money.puts.append((number, part, at))
 
     def found(self, customer: str, currency: str, amount: int, named: set[str]) -> dict[str, int]:
         """Where money finds its way by itself: invoices named first, then the oldest due."""
@@ -128,18 +145,19 @@ class Books:
         if payment.reversed:
             raise Refused(409)
         payment.reversed = True
-        for number, part in payment.parts.items():
-            bill = self.bills[number]
-            bill.paid -= part
-            self._judge_again(bill, today)
+        for number, part, _ in payment.puts:
+            self.bills[number].paid -= part
+        for number in {number for number, _, _ in payment.puts}:
+            self._judge_again(self.bills[number], today)
 
     def _judge_again(self, bill: Bill, today: date) -> None:
         """A promise is kept only by money that stands."""
         for word, later in zip_longest(bill.words, bill.words[1:]):
             stands = sum(
-                one.parts.get(bill.number, 0)
+                part
                 for one in self.payments.values()
-                if not one.reversed and one.at >= word.at and one.at.date() <= word.grace
+                for number, part, at in one.puts
+                if number == bill.number and not one.reversed and at >= word.at and at.date() <= word.grace
             )
             if word.status == "running":
                 word.towards = min(word.towards, stands)

@@ -116,8 +116,15 @@ class PaymentReceived(PaymentEvent):
     type: ClassVar[str] = "com.remit.payment.received.v1"
 
 
+class CreditAllocated(PaymentEvent):
+    """Credit on account of an earlier payment was put to invoices: `amount_minor` is 0, as no money came in, and
+    `credit_minor` is negative, what left the account."""
+
+    type: ClassVar[str] = "com.remit.credit.allocated.v1"
+
+
 class PaymentReversed(PaymentEvent):
-    """A charge-back or bounced debit took a payment back: the same amounts, negative."""
+    """A charge-back or bounced debit took a payment back: its amounts as they stood, negative."""
 
     type: ClassVar[str] = "com.remit.payment.reversed.v1"
     reason: str
@@ -213,6 +220,7 @@ EVENTS: tuple[type[Event], ...] = (
     InvoiceVoided,
     InvoicePaid,
     PaymentReceived,
+    CreditAllocated,
     PaymentReversed,
     DisputeOpened,
     DisputeResolved,

@@ -40,7 +40,7 @@ names the fields.
 MAKERS = {"Problem": (0, 3, None), "conflict": (0, 1, 409), "forbidden": (1, 0, 403), "_unavailable": (0, 1, 503)}
 DEFAULT_NAMES = {"forbidden": "forbidden"}
 # Where the name is not written out: the makers themselves, and what passes on another's.
-PASSING_ON = (*MAKERS, "of_http", "_need_payable")
+PASSING_ON = (*MAKERS, "of_http", "need_payable")
 
 
 class UnreadableError(Exception):

@@ -65,7 +65,9 @@ def to_named(amount_minor: int, wanted: Sequence[Share], items: Sequence[OpenIte
                 index, "more_than_owed", f"more than the {owed} minor units still owed on the invoice"
             )
         if share.amount_minor > left:
-            raise AllocationError(index, "more_than_paid", f"the allocations exceed the payment of {amount_minor}")
+            raise AllocationError(
+                index, "more_than_paid", f"the allocations exceed the {amount_minor} minor units there are"
+            )
         left -= share.amount_minor
     return Split(tuple(wanted), left)
 

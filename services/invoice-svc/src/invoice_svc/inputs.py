@@ -161,6 +161,21 @@ class PaymentIn(Body):
         return self
 
 
+class AllocateIn(Body):
+    """Where credit on account goes: as `allocations` say, else to the one invoice as far as it is owed, else to the
+    invoices the payment's reference names and then to what has been due longest."""
+
+    model_config = _shown(invoice_id=examples.INVOICE_ID)
+    invoice_id: UUID | None = None
+    allocations: list[AllocationIn] | None = Field(default=None, min_length=1, max_length=200)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.invoice_id is not None and self.allocations:
+            raise PydanticCustomError("allocations", "Give either allocations or one invoice.")
+        return self
+
+
 class ReverseIn(Body):
     model_config = _shown(reason="charge-back", reversed_on="2026-03-20")
     reason: Reason

@@ -19,7 +19,7 @@ from invoice_svc.customers import Customer, Owner
 from invoice_svc.disputes import Dispute
 from invoice_svc.inputs import DUE_BEFORE_ISSUE, InvoiceIn, IssueIn
 from invoice_svc.invoices import Invoice
-from invoice_svc.receiving import unknown
+from invoice_svc.splitting import unknown
 from remit_events.envelope import Event
 from remit_events.outbox import emit
 from remit_events.session import Session

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -17,14 +17,15 @@ from invoice_svc.invoices import Invoice
 from invoice_svc.promises import Given, Money
 from invoice_svc.tables import allocation, payment
 from remit_events.envelope import Event
-from remit_events.invoices import Allocation, PaymentReceived, PaymentReversed
+from remit_events.invoices import Allocation, CreditAllocated, PaymentReceived, PaymentReversed
 from remit_events.outbox import emit
 from remit_events.session import Session
 from remit_service.bulk import among, fetch, insert_objects, insert_rows, records, update_objects
 from remit_service.problems import conflict, invalid, not_found
 
 _ALLOCATIONS = """
-SELECT a.payment_id, a.invoice_id, i.number, a.amount_minor, a.balance_after_minor, p.created_at AS at
+SELECT a.payment_id, a.invoice_id, i.number, a.amount_minor, a.balance_after_minor,
+    coalesce(a.allocated_at, p.created_at) AS at, a.allocated_at IS NOT NULL AS later
 FROM allocation AS a JOIN invoice AS i ON i.id = a.invoice_id JOIN payment AS p ON p.id = a.payment_id
 WHERE a.payment_id = ANY(CAST(:ids AS uuid[])) ORDER BY a.payment_id, a.position
 """
@@ -32,13 +33,14 @@ WHERE a.payment_id = ANY(CAST(:ids AS uuid[])) ORDER BY a.payment_id, a.position
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a payment put to one invoice at one moment, and what was owed on it right after."""
+    """What a payment put to one invoice at one moment, and what was owed on it right after; `later`: its credit."""
 
     invoice_id: UUID
     number: str
     amount_minor: int
     balance_after_minor: int
     at: datetime
+    later: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,16 +64,44 @@ class Payment:
     reversal_reason: str | None = None
     parts: tuple[Part, ...] = field(default=())
 
+    @property
+    def first_parts(self) -> tuple[Part, ...]:
+        """What was put when the payment was recorded."""
+        return tuple(part for part in self.parts if not part.later)
+
     def put(self, split: Split, held: Mapping[UUID, Invoice], now: datetime) -> list[Event]:
         """Puts the money to the invoices; gives PaymentReceived and what followed from it."""
+        self.parts, after = self._receive(split, held, self.received_on, now, later=False)
+        self.credit_minor = split.credit_minor
+        about = self._about(held, self.parts, self.amount_minor, self.credit_minor)
+        return [PaymentReceived(**about), *after]
+
+    def put_credit(self, split: Split, held: Mapping[UUID, Invoice], on: date, now: datetime) -> list[Event]:
+        """Puts credit to the invoices, paid by it `on` that day; gives CreditAllocated and what followed from it."""
+        parts, after = self._receive(split, held, on, now, later=True)
+        self.parts += parts
+        put, self.credit_minor, self.updated_at = self.credit_minor - split.credit_minor, split.credit_minor, now
+        return [CreditAllocated(**self._about(held, parts, 0, -put)), *after]
+
+    def need_credit(self) -> None:
+        """Raises the 409 problem that says why nothing of it can be put anywhere."""
+        if self.status == "reversed":
+            detail = f"Payment {self.reference} was reversed on {self.reversed_on}; there is nothing left of it."
+            raise conflict("payment-reversed", detail)
+        if not self.credit_minor:
+            detail = f"Payment {self.reference} has no credit on account; all of it was put to invoices."
+            raise conflict("nothing-to-allocate", detail)
+
+    def _receive(
+        self, split: Split, held: Mapping[UUID, Invoice], on: date, now: datetime, *, later: bool
+    ) -> tuple[tuple[Part, ...], list[Event]]:
         parts, after = list[Part](), list[Event]()
         for share in split.shares:
             one = held[share.invoice_id]
             one.receive(share.amount_minor, now)
-            after += one.after_payment(self.id, self.received_on)
-            parts.append(Part(one.id, str(one.number), share.amount_minor, one.balance_minor, now))
-        self.parts, self.credit_minor = tuple(parts), split.credit_minor
-        return [PaymentReceived(**self._about(held, sign=1)), *after]
+            after += one.after_payment(self.id, on)
+            parts.append(Part(one.id, str(one.number), share.amount_minor, one.balance_minor, now, later))
+        return tuple(parts), after
 
     def take_back(
         self, held: Mapping[UUID, Invoice], history: History, reason: str, on: date, now: datetime
@@ -89,7 +119,8 @@ class Payment:
             one = held[invoice_id]
             one.take_back(amount, now)
             after += promises.judge_again(one, history.promises(one.id), history.standing(one.id, self.id), now)
-        about = self._about(held, sign=-1) | {"received_on": on}
+        back = [replace(part, amount_minor=-part.amount_minor) for part in self.parts]
+        about = self._about(held, back, -self.amount_minor, -self.credit_minor) | {"received_on": on}
         return [PaymentReversed(**about, reason=reason), *after]
 
     def put_to(self) -> dict[UUID, int]:
@@ -99,19 +130,18 @@ class Payment:
             sums[part.invoice_id] += part.amount_minor
         return sums
 
-    def _about(self, held: Mapping[UUID, Invoice], *, sign: int) -> dict[str, Any]:
+    def _about(self, held: Mapping[UUID, Invoice], parts: Sequence[Part], amount: int, credit: int) -> dict[str, Any]:
         return {
             "seller_id": self.seller_id,
             "customer_id": self.customer_id,
             "payment_id": self.id,
             "reference": self.reference,
             "currency": self.currency,
-            "amount_minor": sign * self.amount_minor,
-            "credit_minor": sign * self.credit_minor,
+            "amount_minor": amount,
+            "credit_minor": credit,
             "received_on": self.received_on,
             "allocations": tuple(
-                Allocation(amount_minor=sign * part.amount_minor, invoice=held[part.invoice_id].state())
-                for part in self.parts
+                Allocation(amount_minor=part.amount_minor, invoice=held[part.invoice_id].state()) for part in parts
             ),
         }
 
@@ -138,7 +168,7 @@ class History:
 
 
 COLUMNS = tuple(one.name for one in fields(Payment) if one.name != "parts")
-CHANGING = ("id", "status", "reversed_on", "reversal_reason", "updated_at")
+CHANGING = ("id", "credit_minor", "status", "reversed_on", "reversal_reason", "updated_at")
 
 
 async def load(session: Session, seller_id: UUID, wanted: ColumnElement[bool]) -> list[Payment]:
@@ -174,6 +204,11 @@ async def insert(session: Session, made: Sequence[Payment]) -> None:
     if len(stored) < len(made):
         detail = "A payment with the same provider and reference is being recorded by another request. Send it again."
         raise conflict("payment-in-progress", detail)
+    await insert_parts(session, made, 0)
+
+
+async def insert_parts(session: Session, put: Sequence[Payment], earlier: int) -> None:
+    """Stores the parts of payments but the `earlier` first ones."""
     await insert_rows(
         session,
         allocation,
@@ -184,9 +219,11 @@ async def insert(session: Session, made: Sequence[Payment]) -> None:
                 "position": position,
                 "amount_minor": part.amount_minor,
                 "balance_after_minor": part.balance_after_minor,
+                "allocated_at": part.at if part.later else None,
             }
-            for one in made
+            for one in put
             for position, part in enumerate(one.parts)
+            if position >= earlier
         ],
     )
 

@@ -6,24 +6,24 @@ memory, in the order given, and all is written at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
 from invoice_svc import customers, days, invoices, payments, promises
-from invoice_svc.allocation import AllocationError, OpenItem, Share, Split, by_reference, to_named, to_one
 from invoice_svc.customers import Owner
 from invoice_svc.inputs import PaymentIn
 from invoice_svc.invoices import Invoice
 from invoice_svc.payments import Payment
 from invoice_svc.repeated import need_same
+from invoice_svc.splitting import Where, need_payable, other_currency, unknown
 from invoice_svc.tables import payment as payment_table
 from remit_events.envelope import Event
 from remit_events.outbox import emit
 from remit_events.session import Session
 from remit_service.bulk import fetch, new_id
-from remit_service.problems import FieldError, Problem, conflict, invalid
+from remit_service.problems import Problem, conflict, invalid
 
 _INVOICES = """
 SELECT id, number, customer_id FROM invoice
@@ -41,6 +41,9 @@ UNION
 SELECT id, provider, reference, external_id FROM payment
 WHERE seller_id = :seller_id AND external_id = ANY(CAST(:external_ids AS text[]))
 """
+OTHERWISE = (
+    "Name the customer instead of the invoice: the money then goes to what else is open, or stays as credit on account."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +173,8 @@ def _book(ledger: Ledger, one: PaymentIn, customer_id: UUID | None) -> Payment:
     if received_on > days.latest_today(ledger.now, customer):
         detail = "A payment cannot be received in the future: give the day the money came in."
         raise invalid("/received_on", "in_future", detail, received_on.isoformat())
-    split = _split(ledger, one, customer, invoice, amount, currency)
+    where = Where(ledger.invoices, customer, currency, OTHERWISE)
+    split = where.split(amount, one.allocations, invoice, one.reference)
     made = Payment(
         id=new_id(),
         seller_id=ledger.seller_id,
@@ -201,28 +205,8 @@ def _named_invoice(ledger: Ledger, one: PaymentIn) -> Invoice | None:
     pointer, key = ("/invoice_id", one.invoice_id) if one.invoice_id else ("/invoice_number", one.invoice_number)
     if found is None:
         raise unknown(pointer, "invoice", key)
-    _need_payable(found, pointer)
+    need_payable(found, pointer, OTHERWISE)
     return found
-
-
-def _need_payable(one: Invoice, pointer: str) -> None:
-    try:
-        one.need_open("paid")
-    except Problem as problem:
-        way_out = {
-            "invoice-paid": "Name the customer instead of the invoice to keep the money as credit on account.",
-            "invoice-void": "Name the customer instead: the money then goes to what else is open, or stays as credit.",
-        }.get(problem.slug, "Issue it first.")
-        detail = f"{problem.detail} {way_out}"
-        fault = FieldError(pointer, problem.slug.replace("-", "_"), detail, one.number or str(one.id))
-        raise Problem(problem.slug, problem.status, problem.title, detail, [fault]) from None
-
-
-def unknown(pointer: str, what: str, key: object) -> Problem:
-    """404 about something a body names."""
-    shown = str(key)
-    detail = f"There is no {what} {shown}. Check it; it must belong to the seller of the key you use."
-    return Problem("not-found", 404, "Not found", detail, [FieldError(pointer, "not_found", detail, shown)])
 
 
 def _payer(ledger: Ledger, one: PaymentIn, customer_id: UUID | None, invoice: Invoice | None) -> Owner:
@@ -243,53 +227,8 @@ def _sum(one: PaymentIn, invoice: Invoice | None) -> tuple[int, str]:
     """Amount and currency; `settle` means whatever is owed on the invoice."""
     if one.settle and invoice is not None:
         if one.currency and one.currency != invoice.currency:
-            raise _other_currency(invoice, one.currency, "/currency")
+            raise other_currency(invoice, one.currency, "/currency")
         return invoice.balance_minor, invoice.currency
     if one.amount_minor is None or one.currency is None:
         raise AssertionError("the body was validated")
     return one.amount_minor, one.currency
-
-
-def _split(
-    ledger: Ledger, one: PaymentIn, customer: Owner, invoice: Invoice | None, amount: int, currency: str
-) -> Split:
-    if one.allocations:
-        return _explicit(ledger.invoices, one, customer, amount, currency)
-    if invoice is not None:
-        if invoice.currency != currency:
-            raise _other_currency(invoice, currency, "/currency")
-        return to_one(amount, _item(invoice))
-    mine = [
-        i for i in ledger.invoices.values() if i.customer_id == customer.id and i.is_open and i.currency == currency
-    ]
-    return by_reference(amount, [_item(one) for one in mine], one.reference)
-
-
-def _explicit(held: Mapping[UUID, Invoice], one: PaymentIn, customer: Owner, amount: int, currency: str) -> Split:
-    parts = one.allocations or []
-    for index, part in enumerate(parts):
-        pointer = f"/allocations/{index}/invoice_id"
-        found = held.get(part.invoice_id)
-        if found is None or found.customer_id != customer.id:
-            raise unknown(pointer, f"invoice of customer {customer.external_id} with id", part.invoice_id)
-        _need_payable(found, pointer)
-        if found.currency != currency:
-            raise _other_currency(found, currency, pointer)
-    shares = [Share(part.invoice_id, part.amount_minor) for part in parts]
-    try:
-        return to_named(amount, shares, [_item(held[part.invoice_id]) for part in parts])
-    except AllocationError as error:
-        detail = str(error)[:1].upper() + str(error)[1:] + "."
-        wrong = parts[error.index].amount_minor
-        raise invalid(f"/allocations/{error.index}/amount_minor", error.code, detail, wrong) from None
-
-
-def _other_currency(invoice: Invoice, currency: str, pointer: str) -> Problem:
-    detail = f"Invoice {invoice.number} is in {invoice.currency}; a payment pays invoices of its own currency only."
-    return invalid(pointer, "other_currency", detail, currency)
-
-
-def _item(one: Invoice) -> OpenItem:
-    if one.issue_date is None:
-        raise AssertionError("a draft is not paid")
-    return OpenItem(one.id, str(one.number), one.due_date, one.issue_date, one.balance_minor)

@@ -31,7 +31,7 @@ def need_same(earlier: Payment, given: PaymentIn, customer_id: UUID | None, invo
 
 
 def _same_invoices(earlier: Payment, given: PaymentIn, invoice_id: UUID | None) -> bool:
-    put = {part.invoice_id: part.amount_minor for part in earlier.parts}
+    put = {part.invoice_id: part.amount_minor for part in earlier.first_parts}
     if given.allocations:
         return put == {part.invoice_id: part.amount_minor for part in given.allocations}
     return not given.names_invoices or put.keys() == {invoice_id}

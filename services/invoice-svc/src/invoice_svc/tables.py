@@ -159,6 +159,7 @@ payment = Table(
 )
 
 # `balance_after_minor` is the invoice's balance right after, so that the first answer can be given again for ever.
+# `allocated_at` stands where credit was put to the invoice later than the payment was recorded.
 allocation = Table(
     "allocation",
     metadata,
@@ -167,7 +168,8 @@ allocation = Table(
     Column("position", Integer, nullable=False),
     Column("amount_minor", BigInteger, nullable=False),
     Column("balance_after_minor", BigInteger, nullable=False),
-    PrimaryKeyConstraint("payment_id", "invoice_id"),
+    _moment("allocated_at", nullable=True),
+    PrimaryKeyConstraint("payment_id", "position"),
     CheckConstraint("amount_minor > 0", name="allocation_amount"),
     Index("allocation_invoice", "invoice_id"),
 )

@@ -50,11 +50,50 @@ def pay(
         if on:
             body["received_on"] = on.date().isoformat()
         payment = remit.post("invoice-svc", "/v1/payments", body)
-    for part in payment["allocations"]:
-        left = money(part["balance_minor"], of)
-        say(f"{money(part['amount_minor'], of)} put to {part['invoice_number']}; {left} is still owed on it.")
+    _say_where(payment["allocations"], of)
     if payment["credit_minor"]:
-        say(f"{money(payment['credit_minor'], of)} stays as credit on account.")
+        say(f"{money(payment['credit_minor'], of)} stays as credit on account; `remit allocate` puts it to invoices.")
+
+
+@app.command()
+def allocate(ctx: typer.Context, subject: Subject) -> None:
+    """Put credit on account to an invoice, or to what a customer has had due longest; the oldest credit goes first."""
+    with Remit.of(given(ctx).folder) as remit:
+        kind, found = subject_of(remit, subject)
+        body, owner = ({"invoice_id": found["id"]}, found["customer_id"]) if kind == "invoice" else ({}, found["id"])
+        left_over = _with_credit(remit, owner, found.get("currency"))
+        if not left_over:
+            raise RefusedError(f"{subject} has no credit on account")
+        _put(remit, left_over, body)
+
+
+def _put(remit: Remit, left_over: list[dict[str, Any]], body: dict[str, Any]) -> None:
+    """Puts what payments left over to invoices; ApiError when nothing of it could be put."""
+    refused = list[ApiError]()
+    for one in left_over:
+        try:
+            after = remit.post("invoice-svc", f"/v1/payments/{one['id']}/allocations", body)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            refused.append(error)  # nothing is open in its currency, or no more
+        else:
+            _say_where(after["allocations"][len(one["allocations"]) :], one["currency"])
+    if len(refused) == len(left_over):
+        raise refused[0]
+
+
+def _with_credit(remit: Remit, customer_id: str, currency: str | None) -> list[dict[str, Any]]:
+    """The customer's payments of which something is on account, in the order they were recorded."""
+    paid = remit.pages("invoice-svc", "/v1/payments", customer=customer_id)
+    standing = (one for one in paid if one["status"] == "received" and one["credit_minor"])
+    return [one for one in standing if currency in (None, one["currency"])]
+
+
+def _say_where(allocations: list[dict[str, Any]], currency: str) -> None:
+    for part in allocations:
+        left = money(part["balance_minor"], currency)
+        say(f"{money(part['amount_minor'], currency)} put to {part['invoice_number']}; {left} is still owed on it.")
 
 
 def _minor(amount: str, currency: str, decimal_comma: bool) -> int:

@@ -10,14 +10,14 @@ from fastapi import Query, Response
 from pydantic import AwareDatetime, TypeAdapter
 from sqlalchemy import select
 
-from invoice_svc import payments, receiving
+from invoice_svc import crediting, payments, receiving
 from invoice_svc.api import batches
 from invoice_svc.api.batches import BatchIn, BatchOut, items_of
 from invoice_svc.api.followup import InvoicePayments
 from invoice_svc.api.views import PaymentOut, shown
 from invoice_svc.api.wiring import Atomic, PaymentReader, PaymentWriter, WiringDep
 from invoice_svc.examples import PAYMENT_IN
-from invoice_svc.inputs import PaymentIn, ReverseIn
+from invoice_svc.inputs import AllocateIn, PaymentIn, ReverseIn
 from invoice_svc.payments import Payment
 from invoice_svc.receiving import Recorded
 from invoice_svc.tables import payment as table
@@ -99,6 +99,19 @@ def _result(one: Recorded) -> dict[str, Any]:
 @router.get("/{payment_id}", summary="Show a payment", responses=problem_responses(401, 403, 404))
 async def get(payment_id: UUID, session: SessionDep, caller: PaymentReader) -> PaymentOut:
     return PaymentOut.of(await payments.find(session, caller.seller_id, payment_id))
+
+
+@router.post(
+    "/{payment_id}/allocations",
+    summary="Put a payment's credit to invoices",
+    responses=problem_responses(400, 401, 403, 404, 409, 415, 422),
+)
+async def allocate(
+    payment_id: UUID, body: AllocateIn, session: SessionDep, caller: PaymentWriter, now: Now
+) -> PaymentOut:
+    """What a payment left on account is put to invoices of its customer and currency; they are paid by it from today
+    on. Taken back, the payment takes this back too."""
+    return PaymentOut.of(await crediting.allocate(session, caller.seller_id, payment_id, body, now))
 
 
 @router.post(

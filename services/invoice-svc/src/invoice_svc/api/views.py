@@ -13,7 +13,7 @@ from invoice_svc.customers import Customer
 from invoice_svc.disputes import Dispute
 from invoice_svc.imports import ImportRun
 from invoice_svc.invoices import Invoice
-from invoice_svc.payments import Payment
+from invoice_svc.payments import Part, Payment
 from remit_events.state import ApiKeyState, CustomerState, Hold, Promise, SellerState
 
 
@@ -144,6 +144,15 @@ class AllocationOut(BaseModel):
     amount_minor: int
     balance_minor: int
 
+    @classmethod
+    def of(cls, part: Part) -> AllocationOut:
+        return cls(
+            invoice_id=part.invoice_id,
+            invoice_number=part.number,
+            amount_minor=part.amount_minor,
+            balance_minor=part.balance_after_minor,
+        )
+
 
 _ALLOCATION = {
     "invoice_id": ex.INVOICE_ID,
@@ -170,7 +179,7 @@ _PAYMENT = {
 
 
 class PaymentOut(BaseModel):
-    """A payment and where it went; `credit_minor` stayed on account."""
+    """A payment and where it went; `credit_minor` is on account: `POST …/allocations` puts it to invoices."""
 
     model_config = shown(**_PAYMENT)
     id: UUID
@@ -190,21 +199,21 @@ class PaymentOut(BaseModel):
 
     @classmethod
     def of(cls, one: Payment) -> PaymentOut:
-        allocations = [
-            AllocationOut(
-                invoice_id=part.invoice_id,
-                invoice_number=part.number,
-                amount_minor=part.amount_minor,
-                balance_minor=part.balance_after_minor,
-            )
-            for part in one.parts
-        ]
-        return cls(**{name: getattr(one, name) for name in _PAYMENT_FIELDS}, allocations=allocations)
+        values = {name: getattr(one, name) for name in _PAYMENT_FIELDS}
+        return cls(**values, allocations=[AllocationOut.of(part) for part in one.parts])
 
     @classmethod
     def first_answer(cls, one: Payment) -> PaymentOut:
         """As it was answered when it was recorded, whatever became of it since."""
-        return cls.of(one).model_copy(update={"status": "received", "reversed_on": None, "reversal_reason": None})
+        first = one.first_parts
+        then = {
+            "credit_minor": one.amount_minor - sum(part.amount_minor for part in first),
+            "allocations": [AllocationOut.of(part) for part in first],
+            "status": "received",
+            "reversed_on": None,
+            "reversal_reason": None,
+        }
+        return cls.of(one).model_copy(update=then)
 
 
 _PAYMENT_FIELDS = tuple(name for name in PaymentOut.model_fields if name != "allocations")
