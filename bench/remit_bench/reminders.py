@@ -12,7 +12,8 @@ from remit_testing.api import Api
 
 from notifier_svc.planning import Links
 from notifier_svc.providers import Outgoing
-from notifier_svc.providers.email import Dkim, compose
+from notifier_svc.providers.email import compose
+from notifier_svc.providers.signing import Dkim
 from notifier_svc.rendering import MessageContext
 from notifier_svc.rendering.renderer import render
 from remit_bench.book import customers, invoices

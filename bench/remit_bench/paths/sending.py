@@ -13,7 +13,7 @@ from remit_testing.api import Api
 from remit_testing.installations import SELLER, make_installation
 from uuid6 import uuid7
 
-from notifier_svc.providers.email import Dkim
+from notifier_svc.providers.signing import Dkim
 from remit_bench.mail import Sink, pool, sink
 from remit_bench.measure import Comparison, compare
 from remit_bench.process import running

@@ -281,6 +281,7 @@ def test_a_folder_that_cannot_be_used_is_said_in_one_line(tmp_path: Path, variab
         ({"twilio_account_sid": "AC1"}, "TWILIO_AUTH_TOKEN"),
         ({"dkim_domain": "x.example"}, "DKIM_SELECTOR"),
         ({"dkim_domain": "x", "dkim_selector": "y", "dkim_key_file": "/nowhere"}, "/nowhere"),
+        ({"dkim_domain": "x", "dkim_selector": "y", "dkim_key_file": __file__}, "holds no private key"),
         ({"public_url": "pay.example"}, "public_url"),
         ({"delivery_mode": "real"}, "delivery_mode"),
     ],

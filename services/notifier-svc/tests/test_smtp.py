@@ -12,11 +12,14 @@ from pathlib import Path
 import dkim
 import pytest
 import pytest_asyncio
+from dkim.canonicalization import Relaxed
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from remit_testing.notifier_samples import outgoing
 from remit_testing.smtp import MailServer
 
 from notifier_svc.providers import Outcome, Result
-from notifier_svc.providers.email import Dkim
+from notifier_svc.providers.signing import Dkim, relaxed
 from notifier_svc.providers.smtp import Smtp, SmtpServer
 from notifier_svc.providers.smtp_line import as_data
 
@@ -219,6 +222,18 @@ async def test_dkim_is_verified_by_dkimpy(server: MailServer) -> None:
     assert not dkim.verify(raw.replace(b"Subject:", b"Subject: [x]"), dnsfunc=published)
     signed = server.messages[0].message["DKIM-Signature"]
     assert "list-unsubscribe-post" in signed
+
+
+@settings(deadline=None)
+@given(st.text("a \t\r\n.=").map(lambda body: "\r\n".join(body.splitlines()).encode() + b"\r\n"))
+def test_dkim_hashes_the_body_dkimpy_would(body: bytes) -> None:
+    assert relaxed(body) == Relaxed.canonicalize_body(body)
+
+
+@pytest.mark.parametrize("name", ["dkim-public.txt", "smtp-cert.pem"])
+def test_a_dkim_key_that_is_none_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match="holds no"):
+        Dkim.read("nordlicht.example", "remit", DATA / name)
 
 
 async def test_one_click_unsubscribe_headers(server: MailServer, smtp: Smtp) -> None:

@@ -13,7 +13,6 @@ from datetime import datetime
 from pathlib import Path
 
 from notifier_svc.providers import Checked, Provider
-from notifier_svc.providers.email import Dkim
 from notifier_svc.providers.limits import Guarded
 from notifier_svc.providers.mailbox import Letters, Mailbox
 from notifier_svc.providers.smtp import Smtp, SmtpServer
@@ -139,10 +138,7 @@ def _smtp(settings: Settings, clock: Clock) -> Guarded:
         timeout=settings.smtp_timeout,
         ca_file=settings.smtp_ca_file,
     )
-    signer = None
-    if settings.dkim_domain and settings.dkim_selector and settings.dkim_key_file:
-        signer = Dkim.read(settings.dkim_domain, settings.dkim_selector, settings.dkim_key_file)
-    return Guarded(Smtp(server, signer), clock, rate=settings.smtp_rate, at_once=settings.smtp_connections)
+    return Guarded(Smtp(server, settings.dkim), clock, rate=settings.smtp_rate, at_once=settings.smtp_connections)
 
 
 def _letters(settings: Settings) -> Letters:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 
+from notifier_svc.providers.signing import Dkim
 from remit_service.settings import ServiceSettings
 from remit_service.validation import Patterned, WebAddress
 
@@ -85,7 +86,18 @@ class Settings(ServiceSettings):
             raise ValueError("DKIM_DOMAIN, DKIM_SELECTOR and DKIM_KEY_FILE belong together: set all or none")
         if self.dkim_key_file and not self.dkim_key_file.is_file():
             raise ValueError(f"DKIM_KEY_FILE: there is no file {self.dkim_key_file}")
+        _ = self.dkim
         return self
+
+    @cached_property
+    def dkim(self) -> Dkim | None:
+        """What signs e-mails; ValueError for a key that cannot."""
+        if not (self.dkim_domain and self.dkim_selector and self.dkim_key_file):
+            return None
+        try:
+            return Dkim.read(self.dkim_domain, self.dkim_selector, self.dkim_key_file)
+        except ValueError as error:
+            raise ValueError(f"DKIM_KEY_FILE: {self.dkim_key_file} {error}") from None
 
     @cached_property
     def allowed(self) -> frozenset[str]:

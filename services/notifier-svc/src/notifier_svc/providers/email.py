@@ -2,45 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
 from notifier_svc import mime
 from notifier_svc.providers import Outgoing
+from notifier_svc.providers.signing import Dkim
 
 NOBODY = "no-reply@remit.invalid"
-_SIGNED = [
-    b"from", b"to", b"reply-to", b"subject", b"date", b"message-id", b"mime-version", b"content-type",
-    b"list-unsubscribe", b"list-unsubscribe-post",
-]  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Dkim:
-    """Signs as `selector`._domainkey.`domain` with an RSA key in PEM."""
-
-    domain: str
-    selector: str
-    key: bytes
-
-    @classmethod
-    def read(cls, domain: str, selector: str, key_file: Path) -> Dkim:
-        return cls(domain, selector, key_file.read_bytes())
-
-    def sign(self, message: bytes) -> bytes:
-        import dkim  # brings a DNS resolver; most run without a key
-
-        present = message.split(b"\r\n\r\n", 1)[0].lower()
-        headers = [name for name in _SIGNED if b"\n" + name + b":" in b"\n" + present]
-        signature: bytes = dkim.sign(
-            message,
-            self.selector.encode(),
-            self.domain.encode(),
-            self.key,
-            canonicalize=(b"relaxed", b"relaxed"),
-            include_headers=headers,
-        )
-        return signature + message
 
 
 def sender_of(outgoing: Outgoing) -> str:
@@ -67,7 +33,7 @@ def compose(outgoing: Outgoing, signer: Dkim | None = None) -> bytes:
         headers.append(("X-Remit-Redirected-From", mime.unstructured(outgoing.redirected_from)))
     headers += _unsubscribe(outgoing)
     message = mime.message(headers, outgoing.text, outgoing.html, boundary=f"remit-{outgoing.delivery_id.hex}")
-    return signer.sign(message) if signer else message
+    return signer.sign(message, outgoing.at) if signer else message
 
 
 def _unsubscribe(outgoing: Outgoing) -> list[tuple[str, str]]:

@@ -22,7 +22,8 @@ from aiosmtplib import (
 )
 
 from notifier_svc.providers import WITHDRAWN, Checked, Confirm, Outcome, Outgoing
-from notifier_svc.providers.email import Dkim, ascii_address, compose, sender_of
+from notifier_svc.providers.email import ascii_address, compose, sender_of
+from notifier_svc.providers.signing import Dkim
 from notifier_svc.providers.smtp_line import Answer, Line, LineLostError, Refusal, announcement, as_data
 
 IDLE_SECONDS = 25.0
