@@ -18,7 +18,19 @@ from remit_bench.page import write_page
 from remit_bench.results import Found, table, write
 from remit_bench.stage import Stage, stage
 
-PATHS = ("importing", "posting", "relaying", "planning", "sweeping", "sending", "growth", "footprint", "simulating")
+PATHS = (
+    "importing",
+    "posting",
+    "relaying",
+    "planning",
+    "sweeping",
+    "sending",
+    "signing",
+    "growth",
+    "scaling",
+    "footprint",
+    "simulating",
+)
 RESULTS = Path(__file__).parents[1] / "results"
 DOCUMENT = Path(__file__).parents[2] / "docs" / "performance.md"
 LEAST_ROUNDS = 5

@@ -63,9 +63,17 @@ def issued(found: Sequence[InvoiceState]) -> list[Event]:
 
 async def publish(bus: Bus, events: Sequence[Event]) -> None:
     """As a relay would have."""
+    await send(bus, records(events))
+
+
+def records(events: Sequence[Event]) -> list[Record]:
     at = datetime(2026, 3, 2, 7, tzinfo=UTC)
-    for begin in range(0, len(events), CHUNK):
-        refusals = await bus.publish([_record(event, at) for event in events[begin : begin + CHUNK]])
+    return [_record(event, at) for event in events]
+
+
+async def send(bus: Bus, ready: Sequence[Record]) -> None:
+    for begin in range(0, len(ready), CHUNK):
+        refusals = await bus.publish(ready[begin : begin + CHUNK])
         assert not any(refusals), refusals
 
 
