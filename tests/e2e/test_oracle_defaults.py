@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 from remit_testing.ledger_oracle import Checker, rows
@@ -14,6 +15,7 @@ from remit_testing.two_years import SHARED, TWO_YEARS, needs_shared
 
 NARROW = Path(__file__).parent / "policies" / "narrow.yaml"
 STRICT = SHARED / "policies" / "strict.yaml"
+FROM = date(2025, 10, 6)
 
 
 @needs_shared
@@ -36,12 +38,26 @@ def test_default_policies_keep_every_rule_on_an_awkward_ledger(tmp_path: Path) -
     assert {"sent", "merged", "suppressed", "deferred"} <= {row["outcome"] for row in checker.decisions}
 
 
-def test_a_narrow_policy_keeps_its_rules_and_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_a_ledger_followed_from_a_day_on_keeps_every_rule(tmp_path: Path) -> None:
+    """What is older enters on that day: overdue as old debt, far overdue for review, and nothing is caught up with."""
+    ledger = random_ledger(8, customers=12, invoices=45)
+    simulate(write_ledger(ledger, tmp_path / "ledger.csv"), tmp_path / "out", "--from", FROM.isoformat())
+    checker = Checker(ledger, tmp_path / "out", DEFAULTS, FROM)
+    assert checker.run() == []
+    assert len(checker.ledger) < len(ledger)
+    assert {"old-debt", "before-entry", "review", "sent"} <= {row["rule"] for row in checker.decisions}
+    assert min(row["local_time"] for row in checker.messages) >= FROM.isoformat()
+
+
+def test_a_narrow_policy_keeps_its_rules_and_up_to_a_day_it_gives_the_same_bytes(tmp_path: Path) -> None:
     checker = with_everything_on(tmp_path, NARROW, invoices=80)
     assert {"minimum-gap", "below-minimum"} <= {row["rule"] for row in checker.decisions}
-    simulate(tmp_path / "ledger.csv", tmp_path / "again", "--policy", str(NARROW))
+    simulate(tmp_path / "ledger.csv", tmp_path / "part", "--policy", str(NARROW), "--until", "2025-11-30")
     for file in ("messages.csv", "decisions.csv", "escalations.csv"):
-        assert (tmp_path / "out" / file).read_bytes() == (tmp_path / "again" / file).read_bytes()
+        whole, part = ((tmp_path / one / file).read_text(encoding="utf-8") for one in ("out", "part"))
+        assert whole.startswith(part)
+        ended = whole[len(part) :].splitlines()[0]
+        assert ended[:10] > "2025-11-30", "something that happened until then is missing"
 
 
 @needs_shared

@@ -189,6 +189,8 @@ class Machine(RuleBasedStateMachine):
         if not reference:
             return
         money = self.books.payments[reference]
+        if left_over and not self.books.found(money.customer, money.currency, 1, set()):
+            self.issue(money.customer, money.currency, 50, 1)
         mine = self.books.found(money.customer, money.currency, 10**18, set())
         there = list(mine if whole and mine else self.books.bills)
         said = {there[one % len(there)]: part for one, part in bills.items()}

@@ -2,7 +2,8 @@
 
 A step is followed from its day's opening on. Whatever holds it back must be the rule of the gate that objects at that
 moment, seen from the messages sent so far, and moves it to the first moment all of them allow; there it must go, or end
-by something that came first. Shares no code with Remit.
+by something that came first. What was issued before the day a simulation is run from enters on that day, overdue as old
+debt. Shares no code with Remit.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ Row = dict[str, str]
 BY_THE_CLOCK = {"outside-window", "minimum-gap", "contact-cap"}
 FINAL = {"sent", "merged", "suppressed", "skipped"}
 MOST_DAYS = 400
+OLDEST = 180 * DAY  # what is overdue for longer when it comes in waits for a person
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,11 @@ class Contact:
 
 @dataclass(frozen=True)
 class Case:
-    """One step of one invoice: the day it goes on by the calendar, `at` when the window opens then."""
+    """One step of one invoice: the day it goes on by the calendar, `at` when the window opens then.
+
+    `entered` is when an invoice came in that is older than the simulation; `passed_over` the rule by which a step is
+    that lay before, `review` that the debt is too old to be chased before a person has seen it.
+    """
 
     invoice: Row
     place: Place
@@ -47,6 +53,9 @@ class Case:
     at: datetime
     paid: datetime | None
     demanded: datetime | None
+    entered: datetime | None = None
+    passed_over: str = ""
+    review: bool = False
 
     @property
     def issued(self) -> date:
@@ -77,7 +86,8 @@ def explained(checker: Checker) -> Iterator[str]:
     for case, steps in whole:
         name = f"{case.invoice['invoice_number']} {case.step}"
         finals = [(row["outcome"], row["rule"]) for row in steps if row["outcome"] in FINAL]
-        if len(finals) > 1 or (not finals and case.falls_due and case.invoice["disputed"] != "yes"):
+        waits = case.invoice["disputed"] == "yes" or (case.review and not case.paid)
+        if len(finals) > 1 or (not finals and case.falls_due and not waits):
             yield f"{name}: {len(finals)} final rows {finals}"
         for row, why in Explanation(checker, case, log).of(steps):
             yield f"{name} {row['outcome']}/{row['rule']} at {row['at']}: {why}"
@@ -115,10 +125,34 @@ class Log:
 def _case(checker: Checker, invoice: Row, step: str) -> Case:
     number = invoice["invoice_number"]
     place = checker.places[invoice["customer_id"]]
-    offset = place.rules.offsets[step]
-    day = place.shifted(date.fromisoformat(invoice["due_date"]) + offset * DAY, offset)
+    offset, due = place.rules.offsets[step], date.fromisoformat(invoice["due_date"])
     paid = place.begins(date.fromisoformat(invoice["paid_date"])) if invoice["paid_date"] else None
-    return Case(invoice, place, step, offset, day, place.opening(day), paid, checker.demanded.get(number))
+    demanded = checker.demanded.get(number)
+    first = checker.first
+    if first is None or date.fromisoformat(invoice["issue_date"]) >= first:
+        day = place.shifted(due + offset * DAY, offset)
+        return Case(invoice, place, step, offset, day, place.opening(day), paid, demanded)
+    entered = place.business_begins(first)
+    day, passed_over = _entering(place, due, offset, first)
+    at = entered if passed_over else place.opening(day)
+    review = due < first - OLDEST
+    paid = max(paid, entered) if paid else None
+    return Case(invoice, place, step, offset, day, at, paid, demanded, entered, passed_over, review)
+
+
+def _entering(place: Place, due: date, offset: int, first: date) -> tuple[date, str]:
+    """The day a step goes on of an invoice that enters on `first`, or the rule by which it is passed over.
+
+    Overdue then, it enters with its first overdue step, and the later ones keep their distances from that day.
+    """
+    day = place.shifted(due + offset * DAY, offset)
+    if due >= first:
+        return day, "before-entry" if day < first else ""
+    enters = min((one for one in place.rules.offsets.values() if one > 0), default=offset + 1)
+    if offset < enters:
+        return day, "old-debt"
+    starts = max(first, due + enters * DAY)
+    return place.shifted(starts + (offset - enters) * DAY, offset), ""
 
 
 class Explanation:
@@ -141,6 +175,10 @@ class Explanation:
             return "it never fell due"
         if case.invoice["disputed"] == "yes":
             return "" if (outcome, rule) == ("suppressed", "disputed") else "the invoice is disputed"
+        if case.passed_over:
+            return "" if (outcome, rule) == ("skipped", case.passed_over) else "it lay before its invoice came in"
+        if case.review and rule != "paid":
+            return "" if (outcome, rule) == ("deferred", "review") else "it waits for a person"
         if case.day <= case.issued:
             return "" if (outcome, rule) == ("skipped", "before-issue") else "its day is not after the issue day"
         if not case.at <= at <= self._expected and rule != "paid":

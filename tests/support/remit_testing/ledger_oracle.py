@@ -50,14 +50,21 @@ def expected_steps(ledger: list[Row], offsets: dict[str, int]) -> set[tuple[str,
 
 @dataclass
 class Checker:
-    """Holds the output of a simulation that ran to the last thing due against its ledger. `rules` by profile."""
+    """Holds the output of a simulation that ran to the last thing due against its ledger. `rules` by profile.
+
+    `first` is the day it was run from: what was paid before it is not in it, and older invoices enter on it.
+    """
 
     ledger: list[Row]
     folder: Path
     rules: dict[str, Rules]
+    first: date | None = None
     breaches: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        if self.first:
+            day = self.first.isoformat()
+            self.ledger = [row for row in self.ledger if not row["paid_date"] or row["paid_date"] >= day]
         self.messages = rows(self.folder / "messages.csv")
         self.decisions = rows(self.folder / "decisions.csv")
         self.escalations = rows(self.folder / "escalations.csv")

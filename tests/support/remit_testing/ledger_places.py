@@ -136,5 +136,9 @@ class Place:
         """When the day begins, where it begins first."""
         return min(self._at(day, time()))
 
+    def business_begins(self, day: date) -> datetime:
+        """08:00, where it comes last: when the ledger's invoices are issued."""
+        return max(self._at(day, time(8)))
+
     def _at(self, day: date, wall: time) -> list[datetime]:
         return [datetime.combine(day, wall, zone).astimezone(UTC) for zone in self.zones]
