@@ -26,6 +26,7 @@ PATHS = (
     "sweeping",
     "sending",
     "signing",
+    "latency",
     "growth",
     "scaling",
     "footprint",
