@@ -46,7 +46,8 @@ test: dev ## Run all tests (with real Kafka where a JDK and Maven are found)
 chaos: dev ## Every round of races and crashes on real peers, one line per invariant (SEED=n); takes hours
 	@REMIT_REQUIRE_KAFKA=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile --full --invariants $(if $(SEED),--seed $(SEED)) --figures chaos.json $(CHAOS_FLAGS)
 
-bench: dev ## Each path beside its peer or its limit: ratios, bench/results/ (PATHS="sweeping growth"); an hour or two
+bench: dev ## Each path beside its peer or its limit, into bench/results/ and docs/ (PATHS="sweeping growth"); an hour or two
+	@PYTHONPATH=bench:tests/support $(BIN)/python -m remit_bench $(PATHS) --check >/dev/null
 	@PYTHONPATH=bench:tests/support $(BIN)/python -m remit_bench $(PATHS) $(BENCH_FLAGS)
 
 check: dev ## Lint, types, import walls, drift of schemas, problems and migrations; changes nothing
