@@ -38,6 +38,20 @@ async def test_each_save_is_the_next_version_and_none_changes(world: World) -> N
     assert [one["version"] for one in versions["data"]] == [1, 2]
 
 
+async def test_policies_saved_since_a_moment_are_listed_in_their_newest_version(world: World) -> None:
+    await world.save_policy(POLICY)
+    world.at("2026-03-02 08:00")
+    since = world.clock.now().isoformat()
+    assert (await world.get("/v1/policies", updated_since=since))["data"] == []
+    for days in (2, 3):
+        await world.save_policy(POLICY | {"minimum_gap_days": days})
+    await world.save_policy(POLICY | {"key": "other"})
+    page = await world.get("/v1/policies", updated_since=since, limit=1)
+    rest = await world.get("/v1/policies", updated_since=since, cursor=page["next_cursor"])
+    found = [(one["key"], one["version"]) for one in [*page["data"], *rest["data"]]]
+    assert (found, rest["next_cursor"]) == ([("gentle", 3), ("other", 1)], None)
+
+
 async def test_followed_invoices_stay_on_their_version_until_moved_on_purpose(world: World) -> None:
     customer = await world.customer()
     world.at("2026-01-02 08:00")

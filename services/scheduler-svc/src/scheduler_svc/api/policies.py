@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 from sqlalchemy import func, select
 
 from remit_events.session import Session
@@ -82,10 +82,19 @@ class Migrated(BaseModel):
 
 
 @router.get("", summary="List the policies", responses=problem_responses(401, 403, 422))
-async def list_policies(session: SessionDep, caller: Reader, page: PageDep) -> Listing[PolicyOut]:
+async def list_policies(
+    session: SessionDep,
+    caller: Reader,
+    page: PageDep,
+    updated_since: Annotated[
+        AwareDatetime | None, Query(description="Only those saved anew since; an assignment saves nothing.")
+    ] = None,
+) -> Listing[PolicyOut]:
     """The newest version of each policy."""
     c = t.policy_version.c
     newest = select(c.key, func.max(c.version).label("version")).where(c.seller_id == caller.seller_id).group_by(c.key)
+    if updated_since is not None:
+        newest = newest.having(func.max(c.created_at) >= updated_since)
     rows, next_cursor = await paginate(session, newest, page, c.key)
     data = [await _out(session, caller.seller_id, row.key, row.version) for row in rows]
     return Listing(data=data, next_cursor=next_cursor)
