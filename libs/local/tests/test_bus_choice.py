@@ -132,7 +132,7 @@ async def test_a_folder_moves_once_nothing_is_left_to_read(folder: Folder) -> No
     folder.ran_on(EMBEDDED)
     await folder.move()
     await folder.tell()
-    with pytest.raises(RefusedError, match=r"still holds 1 events .* without EVENTS_URL"):
+    with pytest.raises(RefusedError, match=r"still holds 1 event .* without EVENTS_URL"):
         await folder.move()
     await folder.move(None)  # it stays
     folder.ran_on(EMBEDDED, settled=True)

@@ -94,8 +94,8 @@ def test_letters_are_handled_while_the_bus_is_away_and_behind(stopped: Stopped) 
         listed = stopped.remit("dlq", "list", **environment)
         assert (listed.exit_code, "ValueError: no" in listed.stdout) == (0, True), listed.output
     assert "tried 1 times" in stopped.remit("dlq", "show", SERVICE, 1).stdout
-    assert "1 dead letters would be tried again." in stopped.remit("dlq", "replay", SERVICE, 1, "--dry-run").stdout
-    assert "1 dead letters are discarded." in stopped.remit("dlq", "discard", SERVICE, 1, "--reason", "x").stdout
+    assert "1 dead letter would be tried again." in stopped.remit("dlq", "replay", SERVICE, 1, "--dry-run").stdout
+    assert "1 dead letter discarded." in stopped.remit("dlq", "discard", SERVICE, 1, "--reason", "x").stdout
     refused = stopped.remit("dlq", "show", SERVICE, 9)
     assert (refused.exit_code, refused.stderr) == (2, f"{SERVICE}: there is no dead letter 9\n")
 
@@ -104,7 +104,7 @@ def test_parked_events_are_listed_and_published_again(stopped: Stopped) -> None:
     listed = stopped.remit("parked", "list").stdout
     assert "too large" in listed
     key = [word for word in listed.splitlines()[1].split() if len(word) == len(str(uuid4()))][-1]
-    assert "1 events are published again" in stopped.remit("parked", "retry", SERVICE, key).stdout
+    assert "1 event will be published again" in stopped.remit("parked", "retry", SERVICE, key).stdout
     assert stopped.remit("parked", "list").stdout == "There are no parked events.\n"
     assert stopped.remit("parked", "drop", SERVICE, uuid4(), "--reason", "x").exit_code == 2
 
@@ -121,5 +121,5 @@ def test_a_replay_goes_to_the_bus_the_installation_runs_on(stopped: Stopped) -> 
     assert (said.exit_code, wait(stopped.on_bus("another", "mine."))) == (0, 1), said.output
     stopped.noted("embedded")
     said = stopped.remit("replay", SERVICE, *since)
-    assert "1 events were published again, on the embedded bus." in said.stdout
+    assert "1 event published again, on the embedded bus." in said.stdout
     assert wait(stopped.on_bus("remit_events", "")) == 1

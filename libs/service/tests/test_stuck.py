@@ -56,8 +56,8 @@ async def test_dead_letters_are_listed_shown_replayed_and_discarded(db: Database
     assert first.startswith("1   dead    widget    com.remit.reply.received.v1")
     assert first.endswith("2026-03-02 09:00:00Z  ValueError: no")
     assert await do(db, "dlq", "replay", "1", "2", "--dry-run") == ["2 dead letters would be tried again."]
-    assert await do(db, "dlq", "replay", "1", "--by", "ann") == ["1 dead letters are being tried again."]
-    assert await do(db, "dlq", "discard", "2", "--reason", "a test", "--by", "ann") == ["1 dead letters are discarded."]
+    assert await do(db, "dlq", "replay", "1", "--by", "ann") == ["1 dead letter will be tried again."]
+    assert await do(db, "dlq", "discard", "2", "--reason", "a test", "--by", "ann") == ["1 dead letter discarded."]
     async with db.transaction() as session:
         one, two = [await dead_letters.show(session, number) for number in (1, 2)]
     assert one
@@ -103,8 +103,8 @@ async def test_parked_events_are_listed_retried_by_key_and_dropped(db: Database)
     with pytest.raises(Refused):
         await do(db, "parked", "drop", ids[2], str(uuid4()), "--reason", "one of them is not ours")
     assert len(await do(db, "parked", "list")) == 4
-    assert "1 events are dropped" in (await do(db, "parked", "drop", ids[0], "--reason", "never needed"))[0]
-    assert await do(db, "parked", "retry", str(ann)) == ["1 events are published again, in their order."]
+    assert "1 event dropped" in (await do(db, "parked", "drop", ids[0], "--reason", "never needed"))[0]
+    assert await do(db, "parked", "retry", str(ann)) == ["1 event will be published again, in order."]
     async with db.reading() as session:
         left = text("SELECT event_id, published_at, refused_at FROM outbox ORDER BY id")
         rows = [tuple(map(bool, row[1:])) for row in await session.fetch(left, {})]

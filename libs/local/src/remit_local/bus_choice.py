@@ -13,6 +13,7 @@ from remit_local.home import Home
 from remit_local.installation import EVENTS_DATABASE, Installation
 from remit_local.postgres import EmbeddedPostgres
 from remit_local.system import System, bus_at, no_bus
+from remit_service.wording import counted
 
 BUS = "bus"
 EMBEDDED = "embedded"
@@ -83,7 +84,7 @@ async def allow_move(installation: Installation, home: Home) -> None:
     finally:
         await bus.close()
     if left != 0:
-        what = "may still hold events" if left is None else f"still holds {left} events"
+        what = "may still hold events" if left is None else f"still holds {counted(left, 'event')}"
         start = "without EVENTS_URL" if own else f"with EVENTS_URL={before['url']}"
         raise RefusedError(
             f"the bus this folder ran on {what} nobody has read: start once more {start} and stop it with Ctrl-C, "

@@ -11,6 +11,7 @@ from remit_local.figures import FOLLOW_UP, Figures, StepFigures
 from remit_local.plots import BOTTOM, HEIGHT, LEFT, RIGHT, TOP, WIDTH, page, plot
 from remit_local.svg import area, line, rect, short, text, ticks
 from remit_service.money import exponent
+from remit_service.wording import counted
 
 NAMES = 130  # room for step names left of bars
 MOST_CURRENCIES = 4
@@ -59,7 +60,7 @@ def _messages(figures: Figures) -> str:
     shapes = _grid(scale, unit, len(figures.steps) * height, short)
     for index, step in enumerate(figures.steps):
         y = TOP + index * height
-        tip = f"{step.step}: {step.messages} messages about {step.invoices} invoices"
+        tip = f"{step.step}: {counted(step.messages, 'message')} about {counted(step.invoices, 'invoice')}"
         shapes.append(text(NAMES - 8, y + height * 0.62, step.step, anchor="end"))
         shapes.append(rect(NAMES, y + 3, step.messages * unit, height - 6, step.stage, tip))
         shapes.append(text(NAMES + step.messages * unit + 5, y + height * 0.62, f"{step.messages:,}", css="s"))

@@ -7,7 +7,8 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from remit_local.sentences import because, counted, days, headline, moment, sentence
+from remit_local.sentences import because, days, headline, moment, sentence
+from remit_service.wording import counted
 
 Row = Mapping[str, Any]
 

@@ -18,7 +18,7 @@ from remit_local.explaining import review_needed
 from remit_local.home import DEFAULT, SERVICES, Home
 from remit_local.right_now import why_not_now
 from remit_local.sending_state import sending_state
-from remit_local.sentences import counted
+from remit_service.wording import counted
 
 SENT_SHOWN = 14
 PLANNED_SHOWN = 8

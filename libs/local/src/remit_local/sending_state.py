@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
 from remit_local.client import Remit
-from remit_local.sentences import counted
+from remit_service.wording import counted
 
 HELD_UNTIL_LIVE = "live-off"
 

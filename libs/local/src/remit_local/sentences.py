@@ -8,6 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from remit_service.money import from_minor
+from remit_service.wording import counted
 
 Inputs = Mapping[str, Any]
 
@@ -67,11 +68,6 @@ def day(iso: Any) -> str:
 
 def days(count: int) -> str:
     return counted(count, "day")
-
-
-def counted(count: int, noun: str) -> str:
-    """`1 day`, `2 days`."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
 
 
 def standing(invoice: Mapping[str, Any], customer: Mapping[str, Any]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from remit_events.session import Session
 from remit_events.tables import STATUSES, UNRESOLVED
 from remit_service.clock import WallClock
 from remit_service.one_shot import Lines, Refused
+from remit_service.wording import counted
 
 LIMIT = 1_000
 SHORT = 100
@@ -73,7 +74,7 @@ async def replay(
         )
     except DeadLetterError as error:
         raise Refused(str(error)) from None
-    return [f"{len(found)} dead letters {'would be' if dry_run else 'are being'} tried again."]
+    return [f"{counted(len(found), 'dead letter')} {'would' if dry_run else 'will'} be tried again."]
 
 
 async def discard(session: Session, ids: Sequence[int], *, reason: str, by: str) -> Lines:
@@ -82,7 +83,7 @@ async def discard(session: Session, ids: Sequence[int], *, reason: str, by: str)
         found = await dead_letters.discard(session, ids, reason=reason, by=by, now=WallClock().now())
     except DeadLetterError as error:
         raise Refused(str(error)) from None
-    return [f"{len(found)} dead letters are discarded."]
+    return [f"{counted(len(found), 'dead letter')} discarded."]
 
 
 async def parked_events(session: Session) -> list[Row]:
@@ -96,7 +97,7 @@ async def retry_parked(session: Session, keys: Sequence[str]) -> Lines:
     count = sum([await parked.retry_parked(session, key) for key in dict.fromkeys(keys)])
     if not count:
         raise Refused(f"no event of {', '.join(keys)} is parked")
-    return [f"{count} events are published again, in their order."]
+    return [f"{counted(count, 'event')} will be published again, in order."]
 
 
 async def drop_parked(session: Session, ids: Sequence[UUID], *, reason: str, by: str) -> Lines:
@@ -107,7 +108,7 @@ async def drop_parked(session: Session, ids: Sequence[UUID], *, reason: str, by:
         raise Refused(str(error)) from None
     if count != len(set(ids)):
         raise Refused(f"only {count} of {len(set(ids))} are parked here: nothing was dropped")
-    return [f"{count} events are dropped. What waits behind them goes on with `parked retry KEY`."]
+    return [f"{counted(count, 'event')} dropped. What waits behind them goes on with `parked retry KEY`."]
 
 
 def aligned(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Lines:

@@ -91,6 +91,7 @@ def replay(
     from remit_local.bus_choice import where_events_are
     from remit_local.databases import database, server_of
     from remit_local.system import bus_at, no_bus
+    from remit_service.wording import counted
 
     async def work() -> int:
         bus = bus_at(url, prefix)
@@ -120,7 +121,8 @@ def replay(
         url, prefix = where_events_are(home, server)
         count = run(work())
     where = url.rpartition("@")[2] if url.startswith("kafka") else "the embedded bus"
-    say(f"{count} events {'would be' if dry_run else 'were'} published again, on {where.removeprefix('kafka://')}.")
+    again = "would be published again" if dry_run else "published again"
+    say(f"{counted(count, 'event')} {again}, on {where.removeprefix('kafka://')}.")
 
 
 @app.command()

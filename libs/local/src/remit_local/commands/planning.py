@@ -16,6 +16,7 @@ from remit_local.console import row, say, show, table
 from remit_local.days import parse_day
 from remit_local.errors import RefusedError
 from remit_local.folders import must_be_writable
+from remit_service.wording import counted
 
 INVOICES_SHOWN = 10
 
@@ -61,7 +62,7 @@ def plan(
             say(f"{one['invoice_number']}: {foretold(_with_inputs(remit, one))}")
         if render is not None:
             files = render_plan(remit, messages, render)
-            say(f"{len(files)} files in {render}, as the messages would read now.")
+            say(f"{counted(len(files), 'file')} in {render}, as the messages would read now.")
 
 
 @app.command()
@@ -147,8 +148,6 @@ def _pages(remit: Remit, until: str) -> Iterator[dict[str, Any]]:
 
 
 def _tell_messages(messages: list[dict[str, Any]], days: int) -> None:
-    from remit_local.sentences import counted
-
     within = "day" if days == 1 else counted(days, "day")
     if not messages:
         say(f"Nothing would leave in the next {within}.")

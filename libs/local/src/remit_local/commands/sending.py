@@ -13,7 +13,7 @@ from remit_local.client import Remit
 from remit_local.console import row, say, show, table
 from remit_local.errors import RefusedError
 from remit_local.sending_state import leaving_today
-from remit_local.sentences import counted
+from remit_service.wording import counted
 
 live_app = typer.Typer(cls=Group, no_args_is_help=True, help="Sending for real, switched on by hand.")
 app.add_typer(live_app, name="live")

@@ -27,7 +27,7 @@ from remit_local.days import parse_day
 from remit_local.errors import RefusedError
 from remit_local.folders import must_be_writable
 from remit_local.rule_files import read_ladder, read_policy
-from remit_local.sentences import counted
+from remit_service.wording import counted
 
 SOME_REJECTED = 3
 NAMED = 5  # customers of a warning
