@@ -26,11 +26,12 @@ def write_page(folder: Path, document: Path, order: Iterable[str]) -> None:
     """`folder`/index.html, and the table between its marks in `document`, of what JSON files there are."""
     there = [folder / f"{name}.json" for name in order]
     found = [json.loads(path.read_text(encoding="utf-8")) for path in there if path.exists()]
+    figures = f"{markdown(found)}\n\n{processors(found)}\n\n{_machines(found)}"
     (folder / "index.html").write_text(page(TITLE, _headline(found), [_plot(one) for one in found]), encoding="utf-8")
     if document.exists():
         before, _, rest = document.read_text(encoding="utf-8").partition(BEGIN)
         _, _, after = rest.partition(END)
-        document.write_text(f"{before}{BEGIN}\n{markdown(found)}\n{END}{after}", encoding="utf-8")
+        document.write_text(f"{before}{BEGIN}\n{figures}\n{END}{after}", encoding="utf-8")
 
 
 def markdown(found: Iterable[Content]) -> str:
@@ -45,11 +46,27 @@ def markdown(found: Iterable[Content]) -> str:
     return "\n".join(lines)
 
 
+def processors(found: Iterable[Content]) -> str:
+    """A line per path and peer: how many µs of processor a unit took of whom, the most first."""
+    lines = ["| path | of whom | µs of processor per unit |", "|---|---|---|"]
+    for content in found:
+        for of, taken in content.get("cpu_seconds_per_unit", {}).items():
+            most = sorted(taken.items(), key=lambda one: -one[1])
+            shares = ", ".join(f"{who} {seconds * 1e6:,.0f}" for who, seconds in most if seconds * 1e6 >= 1)
+            lines.append(f"| {content['name']} | {'Remit' if of == 'path' else of} | {shares} |")
+    return "\n".join(lines)
+
+
 def _headline(found: Iterable[Content]) -> str:
-    """The machines the figures are of: one, when all were measured on the same."""
+    return f"<p>{escape(_machines(found))}</p>"
+
+
+def _machines(found: Iterable[Content]) -> str:
+    """What the figures were measured on: one machine, when all were on the same."""
     named = ("cpu", "memory", "system", "python")
-    machines = {" · ".join(content["machine"][name] for name in named) for content in found}
-    return "".join(f"<p>{escape(one)}</p>" for one in sorted(machines))
+    return "Measured on " + "; ".join(
+        sorted({" · ".join(content["machine"][name] for name in named) for content in found})
+    )
 
 
 def _plot(content: Content) -> str:
