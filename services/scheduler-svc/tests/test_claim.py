@@ -99,6 +99,17 @@ SELECT gen_random_uuid(), seller_id, id, '2026-01-01', 'touch', addresses, :now 
 """
 
 
+async def test_a_plan_made_while_there_were_no_contacts_looks_into_indexes(world: World) -> None:
+    """A vacuumed empty table counts as nothing: a plan may well go through all of that."""
+    async with world.service.db.single() as session:
+        await session.execute(text("VACUUM ANALYZE contact"))
+        values = {"ids": [world.seller.id], "addresses": ["email:0"], "since": world.clock.now().date()}
+        plan = "\n".join(row[0] for row in await fetch(session, f"EXPLAIN {CONTACTS}", **values))
+    assert "contact_addresses" in plan
+    assert "contact_customer" in plan
+    assert "contact_pkey" not in plan, plan
+
+
 async def test_no_look_at_addresses_reads_a_whole_table(world: World) -> None:
     now = world.clock.now()
     async with world.service.db.transaction() as session:

@@ -66,14 +66,19 @@ _FOLLOW_UPS = f"""
 SELECT {records.FOLLOW_UP_COLUMNS} FROM follow_up
 WHERE (customer_id = ANY(:ids) AND NOT closed) OR invoice_id = ANY(:more)
 """  # noqa: S608
-# Their own, and others' at their addresses: a look into an index for each.
+# Their own, and others' at their addresses: a look into an index for each (OFFSET 0), even by a plan that was made while
+# the table was empty; such a plan would else go through all of it.
 CONTACTS = """
-SELECT id, seller_id, customer_id, on_date, touch_id, addresses FROM contact
-WHERE on_date >= :since AND customer_id = ANY(:ids)
+SELECT found.* FROM unnest(CAST(:ids AS uuid[])) AS wanted (customer_id) CROSS JOIN LATERAL (
+    SELECT id, seller_id, customer_id, on_date, touch_id, addresses FROM contact
+    WHERE contact.customer_id = wanted.customer_id AND on_date >= :since OFFSET 0
+) AS found
 UNION
-SELECT id, seller_id, customer_id, on_date, touch_id, addresses
-FROM unnest(CAST(:addresses AS text[])) AS wanted (address) JOIN contact ON contact.addresses @> ARRAY[address]
-WHERE on_date >= :since
+SELECT found.* FROM unnest(CAST(:addresses AS text[])) AS wanted (address) CROSS JOIN LATERAL (
+    SELECT id, seller_id, customer_id, on_date, touch_id, addresses FROM contact
+    WHERE contact.addresses @> ARRAY[wanted.address] OFFSET 0
+) AS found
+WHERE found.on_date >= :since
 """
 
 
