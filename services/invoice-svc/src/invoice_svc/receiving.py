@@ -29,10 +29,6 @@ _INVOICES = """
 SELECT id, number, customer_id FROM invoice
 WHERE seller_id = :seller_id AND (id = ANY(CAST(:ids AS uuid[])) OR number = ANY(CAST(:numbers AS text[])))
 """
-_CUSTOMERS = """
-SELECT id, external_id FROM customer
-WHERE seller_id = :seller_id AND (id = ANY(CAST(:ids AS uuid[])) OR external_id = ANY(CAST(:external_ids AS text[])))
-"""
 _KNOWN = """
 SELECT p.id, p.provider, p.reference, p.external_id
 FROM unnest(CAST(:providers AS text[]), CAST(:references AS text[])) AS g (provider, reference)
@@ -80,9 +76,8 @@ async def record(
     """
     ledger = Ledger(seller_id, now)
     await _resolve(session, ledger, given)
+    await _lock_customers(session, ledger, given)
     whose = [_customer_id(ledger, one) for one in given]
-    owners = await customers.lock_owners(session, seller_id, {one for one in whose if one}, ())
-    ledger.customers = {one.id: one for one in owners}
     await _load_known(session, ledger, given)
     await _load_invoices(session, ledger, given, whose)
     outcomes = [_outcome(ledger, one, customer_id) for one, customer_id in zip(given, whose, strict=True)]
@@ -102,13 +97,14 @@ async def _resolve(session: Session, ledger: Ledger, given: Sequence[PaymentIn])
         rows = await fetch(session, _INVOICES, seller_id=ledger.seller_id, ids=list(ids), numbers=list(numbers))
         ledger.invoice_ids = {row.number: row.id for row in rows if row.number}
         ledger.owners = {row.id: row.customer_id for row in rows}
-    customer_ids = {one.customer_id for one in given if one.customer_id}
+
+
+async def _lock_customers(session: Session, ledger: Ledger, given: Sequence[PaymentIn]) -> None:
     external = {one.customer_external_id for one in given if one.customer_external_id}
-    if customer_ids or external:
-        rows = await fetch(
-            session, _CUSTOMERS, seller_id=ledger.seller_id, ids=list(customer_ids), external_ids=list(external)
-        )
-        ledger.customer_ids = {row.external_id: row.id for row in rows}
+    ids = {found for one in given if (found := _customer_id(ledger, one))}
+    owners = await customers.lock_owners(session, ledger.seller_id, ids, external)
+    ledger.customers = {one.id: one for one in owners}
+    ledger.customer_ids = {one.external_id: one.id for one in owners}
 
 
 def _invoice_id(ledger: Ledger, one: PaymentIn) -> UUID | None:
