@@ -11,11 +11,10 @@ from notifier_svc.rendering.clean import plain as plain_spaces
 from notifier_svc.rendering.context import MessageContext, Rendered
 from notifier_svc.rendering.language import Choice, between
 from notifier_svc.rendering.view import build
-from notifier_svc.rendering.wordings import Entry, Prose, Wordings, environment
+from notifier_svc.rendering.wordings import Entry, Prose, Wordings
 from remit_events.state import Channel
 
 _WORDINGS = Wordings()
-_ENVIRONMENT = environment()
 
 
 def catalogue() -> list[Entry]:
@@ -51,7 +50,7 @@ def render(message: MessageContext, *, channels: Collection[Channel]) -> Rendere
 
 
 def _html(prose: Prose, body: Body, choice: Choice, seller: str, subject: str) -> str:
-    return _ENVIRONMENT.get_template("shared/mail.html.j2").render(
+    return _WORDINGS.jinja.get_template("shared/mail.html.j2").render(
         tag=choice.tag,
         subject=subject,
         seller=seller,

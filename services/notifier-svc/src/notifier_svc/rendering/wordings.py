@@ -73,10 +73,10 @@ def environment(folder: Path = TEMPLATES) -> ImmutableSandboxedEnvironment:
 
 
 class Wordings:
-    """All wordings below a folder: `<language>/[<set>/]<stage>[.<tone>].j2`."""
+    """All wordings below a folder: `<language>/[<set>/]<stage>[.<tone>].j2`; `jinja` has its other templates too."""
 
     def __init__(self, folder: Path = TEMPLATES) -> None:
-        self._environment = environment(folder)
+        self.jinja = environment(folder)
         names = (path.relative_to(folder).as_posix() for path in folder.glob("*/**/*.j2"))
         self._names = {name.removesuffix(".j2") for name in names if not name.startswith("shared/")}
 
@@ -99,7 +99,7 @@ class Wordings:
         for folder in (f"{language}/{named}", language):
             for key in (*tones, str(stage)):
                 if (name := f"{folder}/{key}") in self._names:
-                    return self._environment.get_template(f"{name}.j2")
+                    return self.jinja.get_template(f"{name}.j2")
         raise LookupError(f"no wording for stage {stage} in {language}")
 
     def write(self, template: Template, view: View, choice: Choice) -> Prose:
