@@ -39,16 +39,6 @@ LETTERS = "SELECT key, status, error, event_id FROM dead_letter ORDER BY id"
 PID = text("SELECT pg_backend_pid()")
 
 
-@pytest.fixture
-def database(delivery_database: DeliveryDatabase) -> DeliveryDatabase:
-    return delivery_database
-
-
-@pytest.fixture
-def bus(delivery_bus: FaultyBus) -> FaultyBus:
-    return delivery_bus
-
-
 def consumer(
     database: DeliveryDatabase, bus: FaultyBus, handle: consumer_module.Handler | None = None, batch: int = 500
 ) -> Consumer:

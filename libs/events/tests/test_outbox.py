@@ -12,11 +12,6 @@ from remit_events.outbox import emit
 from remit_events.tables import SHARDS, metadata
 
 
-@pytest.fixture
-def database(delivery_database: DeliveryDatabase) -> DeliveryDatabase:
-    return delivery_database
-
-
 async def test_events_are_stored_whole_and_in_order(database: DeliveryDatabase) -> None:
     events = [event(uuid4(), n) for n in range(300)]
     await database.emit(*events)

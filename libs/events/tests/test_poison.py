@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from uuid import UUID, uuid4
 
-import pytest
 from prometheus_client import REGISTRY
 from remit_testing.delivery import (
     DeliveryDatabase,
@@ -23,16 +22,6 @@ from remit_events.session import Session
 
 TOPIC = "remit.notifications.v1"
 LETTERS = "SELECT key, status, error, event_id FROM dead_letter ORDER BY id"
-
-
-@pytest.fixture
-def database(delivery_database: DeliveryDatabase) -> DeliveryDatabase:
-    return delivery_database
-
-
-@pytest.fixture
-def bus(delivery_bus: FaultyBus) -> FaultyBus:
-    return delivery_bus
 
 
 def consumer(database: DeliveryDatabase, bus: FaultyBus, handle: Handler | None = None) -> Consumer:

@@ -28,16 +28,6 @@ UNPUBLISHED = "SELECT count(*) FROM outbox WHERE published_at IS NULL"
 
 
 @pytest.fixture
-def database(delivery_database: DeliveryDatabase) -> DeliveryDatabase:
-    return delivery_database
-
-
-@pytest.fixture
-def bus(delivery_bus: FaultyBus) -> FaultyBus:
-    return delivery_bus
-
-
-@pytest.fixture
 async def relay(database: DeliveryDatabase, bus: FaultyBus) -> AsyncIterator[Relay]:
     relay = Relay(database, bus, "/notifier-svc", SettableClock())
     yield relay

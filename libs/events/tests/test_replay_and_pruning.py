@@ -21,16 +21,6 @@ TOPIC = "remit.notifications.v1"
 DAY = timedelta(days=1)
 
 
-@pytest.fixture
-def database(delivery_database: DeliveryDatabase) -> DeliveryDatabase:
-    return delivery_database
-
-
-@pytest.fixture
-def bus(delivery_bus: FaultyBus) -> FaultyBus:
-    return delivery_bus
-
-
 async def publish(database: DeliveryDatabase, bus: FaultyBus, days: int) -> None:
     """One event a day over the last `days`, each published as of its day."""
     clock = SettableClock(NOW - days * DAY)
