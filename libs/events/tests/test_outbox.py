@@ -53,7 +53,7 @@ async def test_a_rollback_emits_nothing_and_wakes_nobody(database: DeliveryDatab
 async def test_emitting_nothing_is_nothing(database: DeliveryDatabase) -> None:
     async with database.transaction() as session:
         await emit(session, [], now=NOW)
-        assert "emitted" not in session.info
+        assert not session.emitted
 
 
 async def test_the_current_span_travels_with_the_event(database: DeliveryDatabase) -> None:

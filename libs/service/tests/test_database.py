@@ -64,7 +64,7 @@ async def test_the_relay_is_woken_after_a_commit_that_emitted(db, emitted, fails
     db.wakes.append(lambda: calls.append(True))
     try:
         async with db.transaction() as session:
-            session.info["emitted"] = emitted
+            session.emitted = emitted
             await put(session, 4)
             if fails:
                 raise RuntimeError

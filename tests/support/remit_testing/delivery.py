@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -79,13 +79,8 @@ class DeliveryDatabase:
             await connection.execute(text(EFFECT))
             await connection.execute(text("TRUNCATE outbox, inbox, dead_letter, effect RESTART IDENTITY"))
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Session]:
-        async with transaction(self.engine) as session:
-            yield session
-        if session.info.pop("emitted", False):
-            for wake in self.wakes:
-                wake()
+    def transaction(self) -> AbstractAsyncContextManager[Session]:
+        return transaction(self.engine, wakes=self.wakes)
 
     async def rows(self, statement: str, **values: Any) -> list[Any]:
         async with self.transaction() as session:

@@ -46,7 +46,7 @@ async def emit(session: Session, events: Sequence[Event], *, now: datetime) -> N
             "traceparent": traceparent(),
         },
     )
-    session.info["emitted"] = True
+    session.emitted = True
 
 
 def to_record(row: Any, source: str) -> Record:

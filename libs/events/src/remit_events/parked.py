@@ -38,13 +38,10 @@ async def list_parked(session: Session, *, key: str | None = None, limit: int = 
 
 
 async def retry_parked(session: Session, key: str) -> int:
-    """Hands all parked events of a key to the relay again, in their order; gives how many.
-
-    Sets `session.info["emitted"]`, so that the relay is woken after the commit.
-    """
+    """Hands all parked events of a key to the relay again, in their order; gives how many."""
     again = update(outbox).where(*_PARKED, outbox.c.key == key).values(refused_at=None, error=None)
     done = await session.execute(again.returning(outbox.c.id))
-    session.info["emitted"] = True
+    session.emitted = True
     return len(done.all())
 
 

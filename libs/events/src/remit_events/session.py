@@ -48,13 +48,16 @@ class Session:
     """A transaction on a connection of its own, begun by its first statement; without `begin` each stands by itself.
 
     The engine's isolation level is AUTOCOMMIT, for the session begins and ends its transactions itself. Errors of text
-    are asyncpg's, those of expressions SQLAlchemy's around them. `after_commit` is called once it is committed; `info`
-    is for notes of whoever takes part.
+    are asyncpg's, those of expressions SQLAlchemy's around them. `after_commit` is called once it is committed, and
+    `wakes` when `emitted` says that it left something to publish.
     """
 
-    def __init__(self, engine: AsyncEngine, begin: str | None = WRITING) -> None:
-        self.info: dict[str, Any] = {}
+    def __init__(
+        self, engine: AsyncEngine, begin: str | None = WRITING, wakes: Sequence[Callable[[], None]] = ()
+    ) -> None:
         self.after_commit: list[Callable[[], None]] = []
+        self.emitted = False
+        self._wakes = wakes
         self._engine = engine
         self._begin = begin
         self._connection: AsyncConnection | None = None
@@ -93,11 +96,11 @@ class Session:
         """Takes back what the block does: to learn what would happen."""
         if self._connection is None:
             await self._open()
-        before = dict(self.info)
+        before = self.emitted
         await self._driver.execute("SAVEPOINT undone")
         yield
         await self._driver.execute("ROLLBACK TO SAVEPOINT undone; RELEASE SAVEPOINT undone")
-        self.info = before
+        self.emitted = before
 
     async def commit(self) -> None:
         """Raises RolledBackError when there is nothing left to commit."""
@@ -106,9 +109,10 @@ class Session:
             await self._release()
             if status != "COMMIT":
                 raise RolledBackError("a statement of this transaction had failed: nothing of it was kept")
-        for call in self.after_commit:
+        for call in (*self.after_commit, *(self._wakes if self.emitted else ())):
             call()
         self.after_commit.clear()
+        self.emitted = False
 
     async def rollback(self) -> None:
         """Undoes what was done and gives the connection back; the next statement begins anew."""
@@ -151,9 +155,11 @@ class Session:
 
 
 @asynccontextmanager
-async def transaction(engine: AsyncEngine, begin: str | None = WRITING) -> AsyncIterator[Session]:
+async def transaction(
+    engine: AsyncEngine, begin: str | None = WRITING, wakes: Sequence[Callable[[], None]] = ()
+) -> AsyncIterator[Session]:
     """A session that is committed when the block ends and rolled back when it raises."""
-    session = Session(engine, begin)
+    session = Session(engine, begin, wakes)
     try:
         yield session
         await session.commit()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from pydantic_core import from_json, to_json
@@ -57,13 +57,9 @@ class Database:
             },
         )
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Session]:
+    def transaction(self) -> AbstractAsyncContextManager[Session]:
         """One transaction: committed when the block ends, rolled back when it raises."""
-        async with transaction(self.engine) as session:
-            yield session
-        if session.info.pop("emitted", False):
-            self.wake()
+        return transaction(self.engine, wakes=self.wakes)
 
     def reading(self) -> AbstractAsyncContextManager[Session]:
         """One read-only snapshot; `await session.rollback()` in it gives the connection back while waiting."""
