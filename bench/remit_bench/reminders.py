@@ -21,23 +21,38 @@ from remit_bench.paths.importing import CALL, rows
 from remit_events.bus import Bus, Record
 from remit_events.envelope import Message
 from remit_events.invoices import InvoiceIssued
+from remit_events.relay import Relay
 from remit_events.schedule import Item, PaymentDue, Window
 from remit_events.state import Channel, InvoiceState, SellerState, Stage, Tone
 from remit_local.installation import Installation
+from remit_service.clock import WallClock
+from remit_service.database import Database
 
-CHUNK = 2_000
 GIVE_UP_SECONDS = 60.0
 _ISSUED = "SELECT payload FROM outbox WHERE type = $1 ORDER BY id"
 _KNOWN = "SELECT count(*) FROM customer"
 
 
-async def make_invoices(installation: Installation, count: int) -> list[InvoiceIssued]:
+async def relay(installation: Installation, bus: Bus) -> None:
+    """Publishes what lies in invoice-svc's outbox, whose own tasks do not run."""
+    database = Database(installation.databases["invoice-svc"])
+    task = Relay(database, bus, "/invoice-svc", WallClock())
+    try:
+        while await task.run():
+            pass
+    finally:
+        await task.close()
+        await database.close()
+
+
+async def make_invoices(installation: Installation, bus: Bus, count: int) -> list[InvoiceIssued]:
     """Overdue invoices of as many customers, posted to invoice-svc; back when notifier-svc knows the customers."""
     async with Api.of(installation, patient=True) as api:
         begun = await api.post("invoice-svc", "/v1/imports", {"file_name": "bench.csv", "rows_total": count})
         for first in range(0, count, CALL):
             body = {"rows": rows(first, min(CALL, count - first), customers=count)}
             await api.post("invoice-svc", f"/v1/imports/{begun['id']}/rows", body)
+    await relay(installation, bus)
     issued = await _rows(installation, "invoice-svc", _ISSUED, InvoiceIssued.type)
     give_up = asyncio.get_running_loop().time() + GIVE_UP_SECONDS
     while (await _rows(installation, "notifier-svc", _KNOWN))[0][0] < count:
@@ -59,12 +74,6 @@ def due(issued: Sequence[InvoiceIssued]) -> list[Record]:
     """A new reminder of each, as the relay would publish it."""
     now = datetime.now(UTC)
     return [_record(_reminder(one, now), now) for one in issued]
-
-
-async def publish(bus: Bus, records: Sequence[Record]) -> None:
-    for begin in range(0, len(records), CHUNK):
-        refusals = await bus.publish(records[begin : begin + CHUNK])
-        assert not any(refusals), refusals
 
 
 def letter(seller: SellerState, signer: Dkim | None) -> bytes:

@@ -57,7 +57,7 @@ async def run(stage: Stage) -> Measured:
 
 
 async def _payments(stage: Stage, installation: Installation, bus: Bus, found: Measured) -> None:
-    reminded = await make_invoices(installation, stage.size(REMINDERS))
+    reminded = await make_invoices(installation, bus, stage.size(REMINDERS))
     async with Api.of(installation) as api, _database(installation, "notifier-svc") as notifier:
         await send(bus, due(reminded))
         paid = await _paid(api, notifier, len(reminded))

@@ -14,19 +14,20 @@ from remit_testing.installations import SELLER, make_installation
 from uuid6 import uuid7
 
 from notifier_svc.providers.signing import Dkim
+from remit_bench.book import send
 from remit_bench.mail import Sink, pool, sink
 from remit_bench.measure import Comparison, compare
 from remit_bench.process import running
-from remit_bench.reminders import due, letter, make_invoices, publish
+from remit_bench.reminders import due, letter, make_invoices, relay
 from remit_bench.stage import Stage
 from remit_events.bus import Bus, Record, open_bus
 from remit_events.state import SellerState
 from remit_local.installation import Installation, package_of
 
-MESSAGES, CONNECTIONS = 3_000, 8
+MESSAGES, CONNECTIONS = 3_000, 32
 RAW = "pooled aiosmtplib, pre-rendered"
-# Without its tasks scheduler-svc sends nothing of its own.
-COMMANDS = {"invoice-svc": "run", "scheduler-svc": "api", "notifier-svc": "run"}
+# Only what the path needs: scheduler-svc's tasks would send reminders of their own, invoice-svc's note what was sent.
+COMMANDS = {"invoice-svc": "api", "scheduler-svc": "api", "notifier-svc": "run"}
 
 
 async def run(stage: Stage) -> Comparison:
@@ -40,7 +41,7 @@ async def measured(stage: Stage, found: Comparison, signer: Dkim | None = None, 
     messages = stage.size(MESSAGES)
     ready = letter(SellerState(id=uuid7(), version=1, **SELLER), signer)
     async with sending(stage, **settings) as (installation, peer, bus, pids), pool(peer.port, CONNECTIONS) as raw:
-        issued = await make_invoices(installation, messages)
+        issued = await make_invoices(installation, bus, messages)
         asked: list[Record] = []
 
         async def prepare() -> None:
@@ -48,7 +49,7 @@ async def measured(stage: Stage, found: Comparison, signer: Dkim | None = None, 
 
         async def path() -> int:
             until = await peer.accepted() + messages
-            await publish(bus, asked)
+            await send(bus, asked)
             await peer.reaches(until)
             return messages
 
@@ -81,9 +82,10 @@ async def sending(
             port, environment = installation.addresses.ports[name], installation.environment(name)
             arguments = ["-m", package_of(name), command]
             pids[name] = stack.enter_context(running(arguments, port, environment | {"LOG_LEVEL": "warning"}))
+        bus = open_bus(installation.events_url, prefix=installation.topic_prefix)
+        stack.push_async_callback(bus.close)
+        await relay(installation, bus)
         api = await stack.enter_async_context(Api.of(installation, patient=True))
         await api.known("notifier-svc")
         await api.put("notifier-svc", "/v1/live-mode", {"on": True, "seller_name": SELLER["name"], "by": "bench"})
-        bus = open_bus(installation.events_url, prefix=installation.topic_prefix)
-        stack.push_async_callback(bus.close)
         yield installation, peer, bus, pids
