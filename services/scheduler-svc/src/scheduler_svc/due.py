@@ -35,7 +35,7 @@ class Due:
     @property
     def shift_days(self) -> int:
         """What a catch-up by `shift` adds to what is left once the lead goes: by how much that is late."""
-        days = (one.nominal for one in self.steps if one.step is self.lead)
+        days = (one.nominal for one in self.steps if one.step == self.lead)
         nominal = next(days, None) if self.shifts_from else None
         return max((self.shifts_from - nominal).days, 0) if self.shifts_from and nominal else 0
 

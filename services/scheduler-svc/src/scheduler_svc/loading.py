@@ -66,8 +66,8 @@ _FOLLOW_UPS = f"""
 SELECT {records.FOLLOW_UP_COLUMNS} FROM follow_up
 WHERE (customer_id = ANY(:ids) AND NOT closed) OR invoice_id = ANY(:more)
 """  # noqa: S608
-# Their own, and others' at their addresses: a look into an index for each (OFFSET 0), even by a plan that was made while
-# the table was empty; such a plan would else go through all of it.
+# Their own, and others' at their addresses: a look into an index for each (OFFSET 0), even by a plan that was made
+# while the table was empty; such a plan would else go through all of it.
 CONTACTS = """
 SELECT found.* FROM unnest(CAST(:ids AS uuid[])) AS wanted (customer_id) CROSS JOIN LATERAL (
     SELECT id, seller_id, customer_id, on_date, touch_id, addresses FROM contact

@@ -156,9 +156,9 @@ def _reachable(work: Work, due: Due) -> Going | None:
         found = reach(work.debtor, due.lead.channels, required=due.lead.offset > 0)
         if found.channels:
             return Going(due, found)
-        left = [one for one in due.steps if one.step is not due.lead]
+        left = [one for one in due.steps if one.step != due.lead]
         if len(left) < len(due.steps):
-            (gone,) = (one for one in due.steps if one.step is due.lead)
+            (gone,) = (one for one in due.steps if one.step == due.lead)
             suppress(work, due.follow_up, [gone], no_channel(found.noted))
         if not left:
             return None
@@ -215,7 +215,7 @@ def _put_in_flight(work: Work, due: Due, touch_id: UUID) -> None:
 def _sent_inputs(going: Going, lead: Due) -> Mapping[str, Any]:
     """What the item's `sent` row will say."""
     due = going.due
-    planned = next((dict(one.inputs) for one in due.steps if one.step is due.lead), {})
+    planned = next((dict(one.inputs) for one in due.steps if one.step == due.lead), {})
     planned |= {"channels": list(going.reach.channels), "noted": going.reach.noted}
     if due.takes:
         planned["merged"] = list(due.takes)

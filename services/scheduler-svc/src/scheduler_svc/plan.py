@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from scheduler_svc.days import Days
@@ -54,13 +55,35 @@ class OldDebt:
     under_review: bool
 
 
+class Dates(NamedTuple):
+    """What of a follow-up its plan hangs on."""
+
+    issue: date
+    due: date
+    entered_on: date
+    reviewed_on: date | None
+    shift_days: int
+
+
 def old_debt(follow_up: FollowUp, policy: Policy) -> OldDebt | None:
     """None for an invoice that was not overdue when it arrived, or has no due date."""
-    due = follow_up.invoice.due_date
-    if due is None or due >= follow_up.entered_on:
+    dates = _dates(follow_up)
+    return _old_debt(dates, policy) if dates else None
+
+
+def _dates(follow_up: FollowUp) -> Dates | None:
+    invoice = follow_up.invoice
+    if invoice.due_date is None:
         return None
-    day = follow_up.reviewed_on or follow_up.entered_on
-    age = (day - due).days
+    moved = (follow_up.reviewed_on, follow_up.shift_days)
+    return Dates(invoice.issue_date, invoice.due_date, follow_up.entered_on, *moved)
+
+
+def _old_debt(dates: Dates, policy: Policy) -> OldDebt | None:
+    if dates.due >= dates.entered_on:
+        return None
+    day = dates.reviewed_on or dates.entered_on
+    age = (day - dates.due).days
     overdue = [step for step in policy.steps if step.offset > 0]
     reached = [step for step in overdue if step.offset <= age] if policy.entry == "by-age" else []
     enters = reached[-1] if reached else next(iter(overdue), None)
@@ -68,18 +91,20 @@ def old_debt(follow_up: FollowUp, policy: Policy) -> OldDebt | None:
         entered_on=day,
         age=age,
         enters=enters,
-        starts=max(day, due + timedelta(enters.offset)) if enters else day,
+        starts=max(day, dates.due + timedelta(enters.offset)) if enters else day,
         keeps_distances=policy.entry == "first",
-        under_review=waits_for_review(follow_up),
+        under_review=_under_review(dates),
     )
 
 
 def waits_for_review(follow_up: FollowUp) -> bool:
     """Old debt of more than 180 days that no person has let go yet."""
-    due = follow_up.invoice.due_date
-    if due is None or follow_up.reviewed_on:
-        return False
-    return (follow_up.entered_on - due).days > REVIEW_AFTER_DAYS
+    dates = _dates(follow_up)
+    return dates is not None and _under_review(dates)
+
+
+def _under_review(dates: Dates) -> bool:
+    return dates.reviewed_on is None and (dates.entered_on - dates.due).days > REVIEW_AFTER_DAYS
 
 
 def plan(follow_up: FollowUp, policy: Policy, days: Days, *, whole: bool = False) -> Iterator[Planned]:
@@ -87,51 +112,64 @@ def plan(follow_up: FollowUp, policy: Policy, days: Days, *, whole: bool = False
 
     While an old debt waits for review only the step it would enter with stands in the plan, unless `whole`.
     """
-    invoice = follow_up.invoice
-    if invoice.due_date is None:
+    dates = _dates(follow_up)
+    if dates is None:
         return
-    entry = old_debt(follow_up, policy)
-    for step in policy.steps:
-        falls_on = invoice.due_date + timedelta(step.offset)
-        progress = follow_up.progress.get(step.key)
-        if falls_on <= invoice.issue_date or (progress and (progress.is_final or progress.in_flight)):
+    entry = _old_debt(dates, policy)
+    for scheduled in _schedule(policy, days, dates):
+        progress = follow_up.progress.get(scheduled.step.key)
+        if progress and (progress.is_final or progress.in_flight):
             continue
-        planned = _planned(follow_up, step, falls_on, entry, days)
-        if entry and entry.under_review and not whole and planned.skip is None and step is not entry.enters:
-            continue
-        yield planned
+        waits = entry and entry.under_review and not whole and scheduled.step != entry.enters
+        one = scheduled if progress else _after_migration(scheduled, follow_up.migrated_on, days)
+        if one.skip or not waits:
+            yield one
 
 
-def _planned(follow_up: FollowUp, step: Step, falls_on: date, entry: OldDebt | None, days: Days) -> Planned:
-    nominal = falls_on + timedelta(follow_up.shift_days)
+@lru_cache(maxsize=4096)
+def _schedule(policy: Policy, days: Days, dates: Dates) -> tuple[Planned, ...]:
+    """Every step that falls due by these dates, whatever became of it; many invoices of a day have them in common."""
+    entry = _old_debt(dates, policy)
+    falling = ((step, dates.due + timedelta(step.offset)) for step in policy.steps)
+    return tuple(_planned(dates, step, on, entry, days) for step, on in falling if on > dates.issue)
+
+
+def _after_migration(one: Planned, migrated_on: date | None, days: Days) -> Planned:
+    """What lay before the day its follow-up moved to this policy is passed over."""
+    if migrated_on is None or one.day >= migrated_on or one.skip not in (None, TOO_LATE):
+        return one
+    return _skipped(
+        one.step, one.falls_on, one.day, BEFORE_ENTRY, {**one.inputs, "policy_changed_on": migrated_on}, days
+    )
+
+
+def _planned(dates: Dates, step: Step, falls_on: date, entry: OldDebt | None, days: Days) -> Planned:
+    nominal = falls_on + timedelta(dates.shift_days)
     if entry is not None:
         if entry.enters is None or step.offset < entry.enters.offset:
             enters = entry.enters.key if entry.enters else None
             inputs = {"entered_on": entry.entered_on, "days_overdue": entry.age, "enters_with": enters}
             return _skipped(step, falls_on, falls_on, OLD_DEBT, inputs, days)
         if step is entry.enters or entry.keeps_distances:
-            nominal = entry.starts + timedelta(step.offset - entry.enters.offset + follow_up.shift_days)
+            nominal = entry.starts + timedelta(step.offset - entry.enters.offset + dates.shift_days)
     day = days.previous_allowed(nominal) if step.offset <= 0 else days.next_allowed(nominal)
-    inputs = {"due_date": follow_up.invoice.due_date, "offset": step.offset, "planned_on": day}
+    inputs = {"due_date": dates.due, "offset": step.offset, "planned_on": day}
     if day != nominal:
         inputs |= {"shifted_from": nominal, "day_off": days.why_off(nominal), "holidays": days.source}
-    skip, because = _skip(follow_up, step, day, old=entry is not None)
+    skip, because = _skip(dates, step, day, old=entry is not None)
     if skip:
         return _skipped(step, falls_on, day, skip, inputs | because, days)
     return Planned(step, falls_on, nominal, day, days.opening(day), None, inputs)
 
 
-def _skip(follow_up: FollowUp, step: Step, day: date, *, old: bool) -> tuple[str | None, dict[str, Any]]:
+def _skip(dates: Dates, step: Step, day: date, *, old: bool) -> tuple[str | None, dict[str, Any]]:
     """The rule by which a planned step will never go, with what it looked at."""
-    invoice = follow_up.invoice
-    if day <= invoice.issue_date:
-        return BEFORE_ISSUE, {"issue_date": invoice.issue_date}
-    if not old and day < follow_up.entered_on:
-        return BEFORE_ENTRY, {"issue_date": invoice.issue_date, "entered_on": follow_up.entered_on}
-    if follow_up.migrated_on and day < follow_up.migrated_on and step.key not in follow_up.progress:
-        return BEFORE_ENTRY, {"policy_changed_on": follow_up.migrated_on}
-    if step.offset < 0 and invoice.due_date and day >= invoice.due_date:
-        return TOO_LATE, {"shifted_days": follow_up.shift_days}
+    if day <= dates.issue:
+        return BEFORE_ISSUE, {"issue_date": dates.issue}
+    if not old and day < dates.entered_on:
+        return BEFORE_ENTRY, {"issue_date": dates.issue, "entered_on": dates.entered_on}
+    if step.offset < 0 and day >= dates.due:
+        return TOO_LATE, {"shifted_days": dates.shift_days}
     return None, {}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import time
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_serializer, field_validator
@@ -129,6 +130,13 @@ class Policy(_Part):
     minimum_balance: dict[str, Annotated[int, Field(ge=0, strict=True)]] = {}
     catch_up: CatchUp = "collapse"
     entry: Entry = "first"
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.key, self.steps, self.window))
 
     def flaws(self) -> list[Flaw]:
         """Everything that cannot work; empty when the policy can be used."""

@@ -86,6 +86,7 @@ class Work:
         self.automation_on = ledger.automation_on
         self.replied_at = ledger.replied_at
         self.policies = policies
+        self._days: dict[PolicyRef, Days] = {}
         self.now = now
         self.new_id = new_id
         self.follow_ups: dict[UUID, FollowUp] = {one.id: one for one in ledger.follow_ups}
@@ -101,7 +102,10 @@ class Work:
         return self.policies[follow_up.policy]
 
     def days_of(self, follow_up: FollowUp) -> Days:
-        return days_of(self.debtor, self.policies[follow_up.policy])
+        days = self._days.get(follow_up.policy)
+        if days is None:
+            days = self._days[follow_up.policy] = days_of(self.debtor, self.policies[follow_up.policy])
+        return days
 
     def change(self, invoice_id: UUID, **changes: Any) -> FollowUp:
         changed = self.follow_ups[invoice_id] = replace(self.follow_ups[invoice_id], **changes)
