@@ -5,7 +5,6 @@ One statement for a batch. It does nothing to a touch whose claim has passed to 
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -50,10 +49,12 @@ WITH given AS MATERIALIZED (
     WHERE delivery.id = given.id AND delivery.status = 'pending'
 ), written AS (
     INSERT INTO content (touch_id, digest, language, subject, text, html, sms, letter, items, created_at)
-    SELECT r.touch_id, r.digest, r.language, r.subject, r.text, r.html, r.sms, decode(r.letter, 'base64'), r.items, :now
-    FROM json_to_recordset(CAST(:contents AS json)) AS r (
-        touch_id uuid, digest text, language text, subject text, text text, html text, sms text, letter text,
-        items jsonb)
+    SELECT r.touch_id, r.digest, r.language, r.subject, r.text, r.html, r.sms, r.letter, r.items, :now
+    FROM unnest(
+        CAST(:said_ids AS uuid[]), CAST(:digests AS text[]), CAST(:languages AS text[]), CAST(:subjects AS text[]),
+        CAST(:texts AS text[]), CAST(:htmls AS text[]), CAST(:shorts AS text[]), CAST(:letters AS bytea[]),
+        CAST(:items AS jsonb[])
+    ) AS r (touch_id, digest, language, subject, text, html, sms, letter, items)
     JOIN mine ON mine.id = r.touch_id
     ON CONFLICT DO NOTHING
 )
@@ -90,7 +91,7 @@ async def _marked(session: Session, token: UUID, plans: Sequence[Plan], worker: 
     values = {
         "deliveries": to_json([row for plan in plans for row in _delivery_rows(plan)]).decode(),
         "touches": to_json([_touch_row(plan) for plan in plans]).decode(),
-        "contents": to_json([row for plan in plans if (row := _content_row(plan))]).decode(),
+        **_contents(plans),
         "touch_ids": [plan.claim.id for plan in plans],
         "token": token,
         "worker": worker,
@@ -125,21 +126,19 @@ def _delivery_rows(plan: Plan) -> list[dict[str, Any]]:
     return rows
 
 
-def _content_row(plan: Plan) -> dict[str, Any] | None:
-    """What is said, once per touch: all its channels say the same."""
-    if not plan.hands or plan.verdict is None:
-        return None
-    rendered = plan.hands[0].rendered
+def _contents(plans: Sequence[Plan]) -> dict[str, list[Any]]:
+    """What is said, a column each, once per touch: all its channels say the same."""
+    said = [(plan.claim.id, plan.hands[0].rendered, plan.verdict.kept) for plan in plans if plan.hands and plan.verdict]
     return {
-        "touch_id": plan.claim.id,
-        "digest": rendered.digest,
-        "language": rendered.language,
-        "subject": rendered.subject,
-        "text": rendered.text,
-        "html": rendered.html,
-        "sms": rendered.sms,
-        "letter": b64encode(rendered.letter).decode() if rendered.letter else None,
-        "items": plan.verdict.kept,
+        "said_ids": [touch for touch, _, _ in said],
+        "digests": [rendered.digest for _, rendered, _ in said],
+        "languages": [rendered.language for _, rendered, _ in said],
+        "subjects": [rendered.subject for _, rendered, _ in said],
+        "texts": [rendered.text for _, rendered, _ in said],
+        "htmls": [rendered.html for _, rendered, _ in said],
+        "shorts": [rendered.sms for _, rendered, _ in said],
+        "letters": [rendered.letter for _, rendered, _ in said],
+        "items": [to_json(items).decode() for _, _, items in said],
     }
 
 

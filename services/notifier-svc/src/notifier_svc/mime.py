@@ -11,6 +11,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from datetime import datetime
 from email.utils import format_datetime
+from functools import lru_cache
 
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\u2028\u2029]")
 _REORDERS = re.compile("[\u202a-\u202e\u2066-\u2069]")
@@ -35,6 +36,7 @@ def message(headers: Sequence[tuple[str, str]], text: str, html: str, boundary: 
     )
 
 
+@lru_cache(1024)  # a seller's address stands in every message
 def address(name: str | None, mailbox: str) -> str:
     """`"Name" <mailbox>`; raises HeaderInjectionError on control characters in either.
 
@@ -56,15 +58,24 @@ def unstructured(value: str) -> str:
 
 
 def date(moment: datetime) -> str:
-    return format_datetime(moment)
+    return _date(moment.replace(microsecond=0))
+
+
+@lru_cache(16)
+def _date(second: datetime) -> str:
+    return format_datetime(second)
 
 
 def _part(subtype: str, body: str) -> bytes:
     head = f"Content-Type: text/{subtype}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
-    # The line end at the end tells b2a_qp which one its soft line breaks are to have.
-    ended = f"{body}\n".replace("\r\n", "\n").replace("\r", "\n").replace("\n", "\r\n")
-    lines = ended.encode("utf-8", "replace")
-    return head.encode() + binascii.b2a_qp(lines, istext=True).rstrip(b"\r\n") + b"\r\n"
+    lines = body.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n").split("\n")
+    return head.encode() + b"".join(map(_quoted, lines))
+
+
+@lru_cache(4096)  # most lines of an e-mail are those of its template
+def _quoted(line: str) -> bytes:
+    """A line and its end, which tells b2a_qp which one its soft line breaks are to have."""
+    return binascii.b2a_qp(f"{line}\r\n".encode("utf-8", "replace"), istext=True)
 
 
 def _clean(value: str, what: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from opentelemetry import trace
+from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -27,7 +28,10 @@ def cause(received: Received) -> str | None:
 
 @contextmanager
 def conversation(provider: str, outgoing: Outgoing) -> Iterator[None]:
-    """The span of one hand-over; it names the delivery, never the address."""
+    """The span of one hand-over, where spans are recorded; it names the delivery, never the address."""
+    if getattr(trace.get_tracer_provider(), "sampler", None) is ALWAYS_OFF:
+        yield
+        return
     parent = _propagator.extract({"traceparent": outgoing.traceparent}) if outgoing.traceparent else None
     attributes = {
         "remit.delivery_id": str(outgoing.delivery_id),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from notifier_svc import mime
 from notifier_svc.providers import Outgoing
 from notifier_svc.providers.signing import Dkim
@@ -44,6 +46,7 @@ def _unsubscribe(outgoing: Outgoing) -> list[tuple[str, str]]:
     return headers
 
 
+@lru_cache(1024)
 def ascii_address(address: str) -> str | None:
     """The address with its domain in IDNA; None when its local part is not ASCII and needs SMTPUTF8."""
     local, _, domain = address.rpartition("@")
