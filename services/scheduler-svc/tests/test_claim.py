@@ -10,10 +10,12 @@ import pytest
 from remit_testing.scheduler_world import World
 from sqlalchemy import text
 
-from remit_service.bulk import fetch
+from remit_service.bulk import fetch, new_id
 from scheduler_svc.ledger import Ledger
 from scheduler_svc.loading import CLAIMED, CONTACTS, claim, load
 from scheduler_svc.policies import PolicyCache
+from scheduler_svc.review import review
+from scheduler_svc.storing import Outcome
 
 GATE = 4242
 # Reading a customer waits at the gate: the statement has its snapshot by then, and not yet its locks.
@@ -125,3 +127,27 @@ async def test_no_look_at_addresses_reads_a_whole_table(world: World) -> None:
             assert "Seq Scan on c" not in plan, plan
     options = "SELECT relname FROM pg_class WHERE relname LIKE '%_addresses' AND reloptions @> '{fastupdate=off}'"
     assert len(await world.rows(options)) == 2
+
+
+async def test_a_reminder_changes_no_index_of_follow_ups(world: World) -> None:
+    """The new row stays on the page of the old one (HOT): what a reminder costs does not grow with what is open."""
+    world.at("2026-03-02 08:00")
+    await world.issue(await world.customer(), "R1", due="2026-04-01")
+    world.at("2026-03-25 10:00")
+    now, policies = world.clock.now(), PolicyCache()
+    async with world.service.db.transaction() as session:
+        batch = await load(session, await claim(session, now, limit=1), policies, now, lock=True)
+        (row,), outcome = batch.rows, Outcome(now)
+        result = review(batch.ledger(row), policies.of(row.seller_id), now, new_id)
+        assert len(result.touches) == 1
+        outcome.add(batch.ledger(row), result)
+        before = (await fetch(session, _UPDATES))[0]
+        await outcome.store(session)
+        after = (await fetch(session, _UPDATES))[0]
+    assert (after.all - before.all, after.hot - before.hot) == (1, 1)
+
+
+_UPDATES = """
+SELECT pg_stat_get_xact_tuples_updated(of) AS all, pg_stat_get_xact_tuples_hot_updated(of) AS hot
+FROM CAST('follow_up'::regclass AS oid) AS of
+"""

@@ -53,7 +53,8 @@ customer = Table(
     postgresql_with={"fillfactor": "80"},
 )
 
-# One row per invoice. `progress` is where its steps stand: {key: {outcome | touch | rule, until, not_before}}.
+# One row per invoice. `progress` is where its steps stand: {key: {outcome | touch | rule, until, not_before}}. What a
+# reminder changes is in no index, so that the new row stays on its page: no index is written, among any number of rows.
 follow_up = Table(
     "follow_up",
     metadata,
@@ -81,7 +82,6 @@ follow_up = Table(
     CheckConstraint("escalated IN ('demand', 'stopped')", name="follow_up_escalated_check"),
     Index("follow_up_open", "customer_id", postgresql_where=text("NOT closed")),
     Index("follow_up_number", "seller_id", "number"),
-    Index("follow_up_next_at", "seller_id", "next_at", postgresql_where=text("next_at IS NOT NULL")),
     Index("follow_up_policy", "seller_id", "policy_key", "policy_version", postgresql_where=text("NOT closed")),
     postgresql_with={"fillfactor": "80"},
 )
