@@ -26,7 +26,8 @@ def write_page(folder: Path, document: Path, order: Iterable[str]) -> None:
     """`folder`/index.html, and the table between its marks in `document`, of what JSON files there are."""
     there = [folder / f"{name}.json" for name in order]
     found = [json.loads(path.read_text(encoding="utf-8")) for path in there if path.exists()]
-    figures = f"{markdown(found)}\n\n{processors(found)}\n\n{_machines(found)}"
+    notes = [f"- {content['name']}: {note}" for content in found for note in content["notes"]]
+    figures = "\n\n".join([markdown(found), processors(found), "\n".join([*notes, f"- {_machines(found)}"])])
     (folder / "index.html").write_text(page(TITLE, _headline(found), [_plot(one) for one in found]), encoding="utf-8")
     if document.exists():
         before, _, rest = document.read_text(encoding="utf-8").partition(BEGIN)

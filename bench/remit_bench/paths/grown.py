@@ -45,11 +45,29 @@ m.due + CASE WHEN m.rank < {reminders} THEN m.rank * interval '1 ms' ELSE (1 + m
 """
 
 
+class Written:
+    """Kilobytes of WAL a reminder took, by round; the first of them warms up."""
+
+    def __init__(self, plain: asyncpg.Connection, reminders: int) -> None:
+        self._plain, self._reminders = plain, reminders
+        self.kilobytes: list[float] = []
+
+    @asynccontextmanager
+    async def counted(self) -> AsyncIterator[None]:
+        before = await self._plain.fetchval(_WAL)
+        yield
+        self.kilobytes.append(float(await self._plain.fetchval(_WAL) - before) / self._reminders / 1e3)
+
+
+_WAL = "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"
+
+
 class Scheduling:
     """scheduler-svc; a round is its sweep of the next so many customers that fall due."""
 
     def __init__(self, service: Service, clock: SimulatedClock, plain: asyncpg.Connection, reminders: int) -> None:
         self._service, self._clock, self._plain, self._reminders = service, clock, plain, reminders
+        self.written = Written(plain, reminders)
         self._sweep = next(task for task in service.tasks if isinstance(task, Sweep))
         self._rounds = 0
 
@@ -78,7 +96,8 @@ class Scheduling:
         self._sweep.changed()
 
     async def round(self) -> int:
-        reviewed = await self._sweep.run()
+        async with self.written.counted():
+            reviewed = await self._sweep.run()
         assert reviewed == self._reminders, f"{reviewed} were due, not {self._reminders}"
         return reviewed
 
@@ -134,6 +153,7 @@ class Notifying:
 
     def __init__(self, world: World, plain: asyncpg.Connection, reminders: int) -> None:
         self._world, self._plain, self._reminders = world, plain, reminders
+        self.written = Written(plain, reminders)
         self._waiting: list[CustomerState] = []
         self._sent = 0
 
@@ -159,7 +179,8 @@ class Notifying:
         await world.bus.publish(records)
 
     async def round(self) -> int:
-        await self._world.settle()
+        async with self.written.counted():
+            await self._world.settle()
         self._sent += self._reminders
         sent = await self._plain.fetchval("SELECT count(*) FROM outbox WHERE type LIKE '%reminder.sent%'")
         assert sent == self._sent + 1, f"{sent} were sent, not {self._sent + 1}"

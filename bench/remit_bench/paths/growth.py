@@ -24,11 +24,12 @@ async def run(stage: Stage) -> Measured:
     sizes = _sizes(stage.size(max(SIZES)))
     reminders = min(sizes) // EACH // (stage.rounds + 1)
     async with AsyncExitStack() as stack:
-        turns, before = {}, {}
+        turns, before, written = {}, {}, {}
         for size in sizes:
             scheduling = await stack.enter_async_context(Scheduling.filled(stage, size, reminders))
             notifying = await stack.enter_async_context(Notifying.filled(stage, size, reminders))
             turns |= {f"scheduler {size}": scheduling.round, f"notifier {size}": notifying.round}
+            written[size] = (scheduling.written.kilobytes, notifying.written.kilobytes)
             before |= {f"scheduler {size}": scheduling.prepare, f"notifier {size}": notifying.prepare}
         rounds = await in_turns(stage.processes(), stage.rounds, turns, before)
     found = Measured("growth: a reminder among more and more open invoices, scheduler-svc and notifier-svc")
@@ -36,7 +37,8 @@ async def run(stage: Stage) -> Measured:
     for size in sizes[1:]:
         found.figures += _figures(size, costs[size], sizes[0], costs[sizes[0]])
     for size in sizes:
-        found.notes.append(f"{_named(size)}: {_told(rounds[f'scheduler {size}'], rounds[f'notifier {size}'])}")
+        services = (rounds[f"scheduler {size}"], rounds[f"notifier {size}"])
+        found.notes.append(f"{_named(size)}: {_told(services, written[size])}")
     return found
 
 
@@ -67,15 +69,18 @@ def _figures(size: int, at: list[tuple[float, float]], least: int, beside: list[
     ]
 
 
-def _told(*services: Sequence[Timed]) -> str:
+def _told(services: Sequence[Sequence[Timed]], written: Sequence[Sequence[float]]) -> str:
     """What each took by its median round."""
     words = []
-    for name, rounds in zip(("scheduler-svc", "notifier-svc"), services, strict=True):
+    for name, rounds, kilobytes in zip(("scheduler-svc", "notifier-svc"), services, written, strict=True):
         service, database = (
             statistics.median(one.cpu[group] / one.units for one in rounds) * 1e3 for group in ("client", "PostgreSQL")
         )
         clock = statistics.median(one.seconds / one.units for one in rounds) * 1e3
-        words.append(f"{name} {service:.2f} ms of processor, PostgreSQL {database:.2f}, by the clock {clock:.2f}")
+        words.append(
+            f"{name} {service:.2f} ms of processor, PostgreSQL {database:.2f}, by the clock {clock:.2f}, "
+            f"{statistics.median(kilobytes[1:]):.0f} kB of WAL"
+        )
     return "; ".join(words)
 
 
