@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -176,8 +177,10 @@ async def test_an_api_runs_no_tasks(widget):
     await until(f"http://127.0.0.1:{port}/readyz", 200)
     await asyncio.sleep(0.1)
     assert not widget.beat.exists()
+    assert gc.get_freeze_count() > 10_000  # what the collector need not go through
     os.kill(os.getpid(), signal.SIGINT)
     await asyncio.wait_for(running, 10)
+    assert gc.get_freeze_count() == 0
 
 
 async def test_told_to_wait_it_stays_unready_until_its_peers_are_there(widget, make_database, monkeypatch):
