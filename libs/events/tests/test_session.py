@@ -12,6 +12,7 @@ from sqlalchemy import Column, Integer, MetaData, Table, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from remit_events.driver import Connection
 from remit_events.failures import is_infrastructure
 from remit_events.session import READING, RolledBackError, Session, transaction
 
@@ -189,3 +190,35 @@ async def test_callbacks_are_called_once_after_the_commit(engine: AsyncEngine) -
     await session.commit()
     await session.commit()
     assert calls == ["committed"]
+
+
+async def test_plans_made_for_an_empty_table_are_made_again(make_database: MakeDatabase) -> None:
+    """Whose look-up by two columns goes through the index of the first, as the empty table's may."""
+    settings = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
+    given = {"connection_class": Connection, "server_settings": settings}
+    engine = create_async_engine(await make_database(), isolation_level="AUTOCOMMIT", connect_args=given, pool_size=1)
+    found = text("SELECT id FROM owned WHERE owner = :owner AND number = ANY(CAST(:numbers AS int[])) ORDER BY id")
+    read = text("SELECT indexrelname, idx_tup_read FROM pg_stat_user_indexes WHERE indexrelname LIKE 'by_%' ORDER BY 1")
+    try:
+        async with transaction(engine) as session:
+            await session.execute(text("CREATE TABLE owned (id int PRIMARY KEY, owner int, number int)"))
+            await session.execute(text("CREATE INDEX by_owner ON owned (owner, id)"))
+            await session.execute(text("CREATE UNIQUE INDEX by_number ON owned (owner, number)"))
+            await session.execute(text("ALTER TABLE owned SET (autovacuum_enabled = off)"))
+        async with transaction(engine, None) as session:
+            await session.execute(text("VACUUM owned"))
+        for _ in range(2):
+            async with transaction(engine) as session:
+                await session.execute(found, {"owner": 1, "numbers": [1, 2]})
+                driver = session._driver
+                fill = "INSERT INTO owned SELECT n, 1, n FROM generate_series(1, 50000) n ON CONFLICT DO NOTHING"
+                await session.execute(text(fill))
+            driver._plans_until = 0.0
+        async with transaction(engine, None) as session:
+            await session.execute(text("SELECT pg_stat_force_next_flush()"))
+            assert [(name, rows > 0) for name, rows in await session.execute(read)] == [
+                ("by_number", True),
+                ("by_owner", False),
+            ]
+    finally:
+        await engine.dispose()

@@ -18,6 +18,7 @@ from sqlalchemy.dialects.postgresql import asyncpg as dialect
 from sqlalchemy.engine.result import IteratorResult, Result, ScalarResult, SimpleResultMetaData
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from remit_events.driver import Connection
 from remit_events.tracing import statement_failed, statement_span
 
 WRITING = "BEGIN"
@@ -134,6 +135,8 @@ class Session:
                 await connection.invalidate()
                 await connection.get_raw_connection()
                 driver = _driver(connection)
+            if issubclass(type(driver), Connection):  # asyncpg answers isinstance() for any connection
+                await driver.renew_plans()
             if self._begin:
                 await driver.execute(self._begin)
         except BaseException:
