@@ -14,12 +14,13 @@ from remit_local.plots import BOTTOM, RIGHT, TOP, WIDTH, page, plot
 from remit_local.svg import line, rect, short, text, ticks
 
 TITLE = "Remit: each path beside its peer or its limit"
-NAMES = 250  # room for names left of bars
-VALUES = 90  # and for figures right of them
+NAMES = 330  # room for names left of bars
+VALUES = 50  # and for figures right of them
 ROW = 30.0
 BEGIN, END = "<!-- figures: made by make bench -->", "<!-- end of figures -->"
 
 Content = Mapping[str, Any]
+Bars = list[tuple[str, list[float], str]]  # name, the value of each round, and the colour
 
 
 def write_page(folder: Path, document: Path, order: Iterable[str]) -> None:
@@ -74,15 +75,24 @@ def _plot(content: Content) -> str:
     goals = [_goal(row) for row in content["rows"] if row["goal"] is not None]
     at = f"measured {content['machine']['at']}; ten million additions took {content['machine']['calibration']}"
     note = "<br>".join(escape(words) for words in (*goals, *content["notes"], at))
-    bars = _bars(content)
-    scale = ticks(max((max(rounds) for _, rounds, _ in bars), default=0.0))
+    shapes: list[str] = []
+    below = float(TOP)
+    for bars in _bars(content):
+        shapes += _scaled(bars, below)
+        below += len(bars) * ROW + BOTTOM
+    return plot(content["name"], note, shapes, below)
+
+
+def _scaled(bars: Bars, top: float) -> list[str]:
+    """Bars of one unit with their axis."""
+    scale = ticks(max(max(rounds) for _, rounds, _ in bars))
     unit = (WIDTH - NAMES - RIGHT - VALUES) / scale[-1]
-    length = len(bars) * ROW
-    shapes = [line(x, TOP, x, TOP + length) for x in (NAMES + value * unit for value in scale)]
-    shapes += [text(NAMES + v * unit, TOP + length + 16, short(v), anchor="middle", css="s") for v in scale]
+    bottom = top + len(bars) * ROW
+    shapes = [line(x, top, x, bottom) for x in (NAMES + value * unit for value in scale)]
+    shapes += [text(NAMES + v * unit, bottom + 16, short(v), anchor="middle", css="s") for v in scale]
     for index, (name, rounds, css) in enumerate(bars):
-        shapes += _bar(name, rounds, css, TOP + index * ROW, unit)
-    return plot(content["name"], note, shapes, TOP + length + BOTTOM)
+        shapes += _bar(name, rounds, css, top + index * ROW, unit)
+    return shapes
 
 
 def _bar(name: str, rounds: list[float], css: str, y: float, unit: float) -> list[str]:
@@ -97,14 +107,17 @@ def _bar(name: str, rounds: list[float], css: str, y: float, unit: float) -> lis
     ]
 
 
-def _bars(content: Content) -> list[tuple[str, list[float], str]]:
-    """Name, the value of each round, and the colour."""
+def _bars(content: Content) -> list[Bars]:
+    """Those of one unit together."""
     if "rates" in content:
         order = ["path", *(name for name in content["rates"] if name != "path")]
         named = [(f"{content['unit']}/s" if name == "path" else name, content["rounds"][name]) for name in order]
         colours = ["paid", *["pale"] * len(named)]
-        return [(name, [n / s for n, s in rounds], css) for (name, rounds), css in zip(named, colours, strict=False)]
-    return [(f"{one['what']}, {one['unit']}", one["rounds"], "paid") for one in content["figures"]]
+        return [[(name, [n / s for n, s in rounds], css) for (name, rounds), css in zip(named, colours, strict=False)]]
+    units: dict[str, Bars] = {}
+    for one in content["figures"]:
+        units.setdefault(one["unit"], []).append((f"{one['what']}, {one['unit']}", one["rounds"], "paid"))
+    return list(units.values())
 
 
 def _goal(row: Content) -> str:

@@ -20,7 +20,7 @@ MOST_SECONDS, MOST_MEGABYTES = 10, 350
 
 
 async def run(stage: Stage) -> Measured:
-    found = Measured("remit run in an empty folder, four services in one process, embedded database")
+    found = Measured("remit run in an empty folder")
     first = Figure("start to the first reminder", "s", MOST_SECONDS)
     table = Figure("start to the table", "s")
     memory = Figure("memory of all processes at rest (PSS)", "MB", MOST_MEGABYTES)

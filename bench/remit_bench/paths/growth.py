@@ -32,7 +32,7 @@ async def run(stage: Stage) -> Measured:
             written[size] = (scheduling.written.kilobytes, notifying.written.kilobytes)
             before |= {f"scheduler {size}": scheduling.prepare, f"notifier {size}": notifying.prepare}
         rounds = await in_turns(stage.processes(), stage.rounds, turns, before)
-    found = Measured("growth: a reminder among more and more open invoices, scheduler-svc and notifier-svc")
+    found = Measured("what a reminder costs among so many open invoices")
     costs = {size: _costs(rounds[f"scheduler {size}"], rounds[f"notifier {size}"]) for size in sizes}
     for size in sizes[1:]:
         found.figures += _figures(size, costs[size], sizes[0], costs[sizes[0]])
