@@ -25,7 +25,7 @@ from remit_events.state import Stage, Tone
 # Where a tone has no wording of its own, the nearest milder one speaks; without a tone, the neutral one.
 _MILDER = (Tone.FINAL, Tone.FIRM, Tone.NEUTRAL, Tone.FRIENDLY)
 _BLANK_LINES = re.compile(r"\n[ \t]*\n\s*")
-_WRAPPING = re.compile(r"[ \t\n]+")
+_WRAPPING = re.compile(r"[\t\n][ \t\n]*| [ \t\n]+")  # a single space is one already
 _SUBJECT_LIMIT = 200
 _FACTS = (Part, Line, Claim, Received)
 
