@@ -44,6 +44,7 @@ def _multi_line(text: str) -> str:
     return text
 
 
+@lru_cache(maxsize=4096)
 def _email(text: str) -> str:
     try:
         # Whether its domain takes mail is the delivery's business: no network here.
