@@ -72,7 +72,7 @@ def _machines(found: Iterable[Content]) -> str:
 
 
 def _plot(content: Content) -> str:
-    goals = [_goal(row) for row in content["rows"] if row["goal"] is not None]
+    goals = [_goal(content, row) for row in content["rows"] if row["goal"] is not None]
     at = f"measured {content['machine']['at']}; ten million additions took {content['machine']['calibration']}"
     note = "<br>".join(escape(words) for words in (*goals, *content["notes"], at))
     shapes: list[str] = []
@@ -103,7 +103,7 @@ def _bar(name: str, rounds: list[float], css: str, y: float, unit: float) -> lis
         text(NAMES - 8, y + ROW * 0.62, name, anchor="end"),
         rect(NAMES, y + 4, middle * unit, ROW - 8, css, tip),
         line(NAMES + least * unit, y + ROW / 2, NAMES + most * unit, y + ROW / 2, "a"),
-        text(NAMES + most * unit + 5, y + ROW * 0.62, short(middle), css="s"),
+        text(NAMES + most * unit + 5, y + ROW * 0.62, short(round(middle, 0 if middle >= 100 else 2)), css="s"),
     ]
 
 
@@ -111,7 +111,7 @@ def _bars(content: Content) -> list[Bars]:
     """Those of one unit together."""
     if "rates" in content:
         order = ["path", *(name for name in content["rates"] if name != "path")]
-        named = [(f"{content['unit']}/s" if name == "path" else name, content["rounds"][name]) for name in order]
+        named = [(f"Remit, {content['unit']}/s" if name == "path" else name, content["rounds"][name]) for name in order]
         colours = ["paid", *["pale"] * len(named)]
         return [[(name, [n / s for n, s in rounds], css) for (name, rounds), css in zip(named, colours, strict=False)]]
     units: dict[str, Bars] = {}
@@ -120,7 +120,8 @@ def _bars(content: Content) -> list[Bars]:
     return list(units.values())
 
 
-def _goal(row: Content) -> str:
+def _goal(content: Content, row: Content) -> str:
+    of = "" if "rates" in content else f"{row['what']}: "
     beside = f" of {row['beside']}" if row["beside"] else ""
     words = f"at {'most' if row['most'] else 'least'} {shown(row['goal'], row['unit'])}"
-    return f"{shown(row['reached'], row['unit'])}{beside}; goal {words}: {'met' if row['met'] else 'missed'}"
+    return f"{of}{shown(row['reached'], row['unit'])}{beside}; goal {words}: {'met' if row['met'] else 'missed'}"

@@ -22,6 +22,7 @@ from remit_local.sample_lapse import play_sample
 from remit_local.system import System, prepare
 from remit_service import serving
 from remit_service.clock import WallClock
+from remit_service.commands import what_stays_left_alone
 
 OWN_SELLER = {"name": "Your company", "country": "DE", "language": "en"}
 """Of an installation without the sample, until `remit seller set` says more."""
@@ -106,11 +107,13 @@ async def _live(
     stop: asyncio.Event,
 ) -> None:
     system = await System.build(installation, WallClock(), in_process=False)
+    resting = contextlib.ExitStack()
 
     async def ready() -> None:
         home.remember(RUNNING, {"urls": plan.addresses.urls(), "pid": os.getpid()})
         await asyncio.to_thread(told.load)
         await _come_through(system)
+        resting.enter_context(what_stays_left_alone())
         await asyncio.to_thread(told.ready)
 
     remember_bus(system, home, settled=False)
@@ -124,7 +127,8 @@ async def _live(
             await system.close()
         return
     async with system:
-        await run_here(system, bound, stop, ready)
+        with resting:
+            await run_here(system, bound, stop, ready)
         remember_bus(system, home, settled=not await system.unsettled())
 
 

@@ -145,7 +145,7 @@ async def _live(service: Service, bound: socket.socket | None, bus: Bus, command
         server = _server(service, bound, stop, command)
         try:
             started = await _started(service, bus, stop)
-            with _what_stays_left_alone():
+            with what_stays_left_alone():
                 if started and command != "api":
                     await service.run(stop)
                 await stop.wait()
@@ -156,7 +156,7 @@ async def _live(service: Service, bound: socket.socket | None, bus: Bus, command
 
 
 @contextmanager
-def _what_stays_left_alone() -> Iterator[None]:
+def what_stays_left_alone() -> Iterator[None]:
     """Modules, models and statements stay as long as the process; every look for garbage among them takes 100 ms."""
     before = gc.get_threshold()
     gc.collect()
