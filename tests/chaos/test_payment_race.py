@@ -26,6 +26,8 @@ from remit_testing.witness import Witness
 # Races: all, and the short part; at a time. The bus has no part in the last check: over Kafka fewer are enough.
 RACES = {"PostgreSQL": (10_000, 200, 50), "Kafka": (1000, 60, 20)}
 LEAST = 0.10
+# Times as many at most, where the pace had to be found first.
+MOST = 4
 SETTLE_SECONDS = 60.0
 
 
@@ -85,7 +87,7 @@ async def test_no_reminder_rests_on_a_balance_from_before_the_payment(
         async with live(system), Api.of(installation) as api, Stores(installation) as stores:
             at_once = AtOnce(started)
             await at_once.rules(api)
-            while len(races) < total:
+            while len(races) < total or (_uneven(races, peer) and len(races) < MOST * total):
                 batch = await run_batch(api, at_once, pace, size)
                 races += batch
                 await stores.settled(SETTLE_SECONDS)
@@ -94,6 +96,12 @@ async def test_no_reminder_rests_on_a_balance_from_before_the_payment(
     found = judge(races, peer, witness, statuses)
     seconds = round((now() - started).total_seconds())
     invariant(11, f"payment against reminder over {bus}").held(rounds=len(races), seconds=seconds, late=0, **found)
+
+
+def _uneven(races: list[Race], peer: SmtpPeer) -> bool:
+    """Whether reminders or payments have won too few for both orders to be shown."""
+    won = sum(1 for one in races if peer.to(address_of(one.number))) / len(races)
+    return min(won, 1 - won) < 2 * LEAST
 
 
 async def run_batch(api: Api, at_once: AtOnce, pace: Pace, size: int) -> list[Race]:
