@@ -64,10 +64,10 @@ def main() -> None:
 def measure(paths: Iterable[str], rounds: int, scale: float, out: Path | None) -> None:
     """Prints each path's table as it is done and, with `out`, writes it there, and the page anew."""
     document = DOCUMENT if out == RESULTS else None
-    machine = facts()
-    print(" · ".join(machine.values()), file=sys.stderr)
     with stage(rounds, scale) as on, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         for name in paths:
+            machine = facts()  # a shared machine is not as fast at every hour
+            print(" · ".join(machine.values()), file=sys.stderr)
             found: Found = runner.run(_path(name, on))
             print(table(found), flush=True)
             if out:
