@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev run test chaos bench check fmt kafka topics migrate schemas lock clean
+.PHONY: help setup dev run test chaos bench check audit fmt kafka topics migrate schemas lock clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -58,6 +58,10 @@ check: dev ## Lint, types, import walls, drift of schemas, problems and migratio
 	@$(BIN)/python -m remit_events.schemas --check
 	@$(BIN)/python -m remit_local.problem_types --check
 	@$(BIN)/remit migrate --check
+
+audit: $(VENV)/pyvenv.cfg ## Known holes in the pinned packages, else how old the locks are (AUDIT_FLAGS="--ignore-vuln ID")
+	@test -x .cache/audit/bin/pip-audit || { $(PYTHON) -m venv .cache/audit && .cache/audit/bin/python -m pip --quiet install pip-audit; } >/dev/null 2>&1 || true
+	@$(BIN)/python deploy/audit.py $(AUDIT_FLAGS)
 
 fmt: dev ## Format and fix what can be fixed
 	@$(BIN)/ruff format .
