@@ -8,7 +8,7 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from remit_testing.delivery import NOW, DeliveryDatabase, event
 
-from remit_events.outbox import emit
+from remit_events.outbox import WORTH_COPYING, Written, emit
 from remit_events.tables import SHARDS, metadata
 
 
@@ -23,6 +23,25 @@ async def test_events_are_stored_whole_and_in_order(database: DeliveryDatabase) 
     }
     assert {row.event_id.version for row in rows} == {7}
     assert {row.published_at for row in rows} == {None}
+
+
+@pytest.mark.parametrize("count", [WORTH_COPYING - 1, WORTH_COPYING])
+async def test_few_and_many_are_stored_alike(database: DeliveryDatabase, count: int) -> None:
+    """The many go by COPY."""
+    events = [event(uuid4(), n) for n in range(count)]
+    with TracerProvider().get_tracer("test").start_as_current_span("import"):
+        await database.emit(*events[:-1], Written.of(events[-1]))
+    rows = await database.rows("SELECT * FROM outbox ORDER BY id")
+    assert [(row.aggregate_id, row.key, row.payload) for row in rows] == [
+        (one.subject(), str(one.customer_id), one.model_dump_json()) for one in events
+    ]
+    assert {(row.topic, row.type, row.aggregate_version, row.time, row.shard is None) for row in rows} == {
+        ("remit.notifications.v1", "com.remit.reply.received.v1", 0, NOW, False)
+    }
+    assert len({row.traceparent for row in rows}) == 1
+    assert rows[0].traceparent is not None
+    ids = [row.event_id for row in rows]
+    assert ids == sorted(set(ids))
 
 
 async def test_a_key_has_one_shard_and_all_shards_are_used(database: DeliveryDatabase) -> None:

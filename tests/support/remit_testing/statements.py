@@ -17,12 +17,17 @@ from remit_events.session import Session
 def sent_by(engine: AsyncEngine) -> Iterator[list[str]]:
     """The statements sent through the engine meanwhile."""
     sent: list[str] = []
-    fetch = Session.fetch
+    fetch, copy = Session.fetch, Session.copy
 
     async def noting(session: Session, statement: TextClause, values: Mapping[str, Any]) -> list[Any]:
         if session._engine is engine:
             sent.append(statement.text)
         return await fetch(session, statement, values)
+
+    async def noting_copy(session: Session, table: str, *given: Any) -> None:
+        if session._engine is engine:
+            sent.append(f"COPY {table}")
+        await copy(session, table, *given)
 
     def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
         sent.append(statement)
@@ -31,6 +36,7 @@ def sent_by(engine: AsyncEngine) -> Iterator[list[str]]:
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Session, "fetch", noting)
+            patch.setattr(Session, "copy", noting_copy)
             yield sent
     finally:
         event.remove(engine.sync_engine, "before_cursor_execute", note)

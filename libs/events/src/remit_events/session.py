@@ -6,7 +6,7 @@ road is some seventy small statements, and that is most of what they cost.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache
 from typing import Any
@@ -78,6 +78,19 @@ class Session:
         if span is not None:
             span.end()
         return rows
+
+    async def copy(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Stores rows by COPY, as they come: from some dozens of them on it costs half of what an INSERT does."""
+        if self._connection is None:
+            await self._open()
+        span = statement_span(f"COPY {table} FROM STDIN")
+        try:
+            await self._driver.copy_records_to_table(table, columns=columns, records=rows)
+        except BaseException as error:
+            statement_failed(span, error)
+            raise
+        if span is not None:
+            span.end()
 
     async def execute(self, statement: Executable, values: Values = None) -> Result[*tuple[Any, ...]]:
         if isinstance(statement, TextClause) and (values is None or isinstance(values, Mapping)):

@@ -18,6 +18,8 @@ from remit_events.session import Session
 
 # Fewer rows are sent as they are, whatever they hold.
 WORTH_LOOKING = 20
+# From here on COPY, which is parsed anew each time, is cheaper than INSERT, which is planned once.
+WORTH_COPYING = 50
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 Record = Mapping[str, Any]
@@ -55,13 +57,17 @@ async def execute(session: Session, sql: str, **values: Any) -> None:
 async def insert_rows(
     session: Session, table: Table, rows: Sequence[Record], *, on_conflict: str = "", returning: str = ""
 ) -> list[Any]:
-    """Inserts all rows (equal keys) in one statement, in order; `on_conflict` is what follows ON CONFLICT.
+    """Inserts all rows (equal keys) in one statement, in order; `on_conflict` is what follows ON CONFLICT, of which
+    plainly many need none and travel by COPY.
 
     Gives the column `returning` of those that went in.
     """
     if not rows:
         return []
     columns = tuple(rows[0])
+    if not on_conflict and not returning and len(rows) >= WORTH_COPYING:
+        await _copy(session, table, columns, map(_items(columns), rows))
+        return []
     return await _insert(session, table, columns, _columns(map(_items(columns), rows)), on_conflict, returning)
 
 
@@ -73,6 +79,15 @@ async def insert_objects(
         return []
     data = _columns(map(attrgetter(*columns), objects))
     return await _insert(session, table, columns, data, "DO NOTHING", returning)
+
+
+async def add_objects(session: Session, table: Table, columns: tuple[str, ...], objects: Sequence[Any]) -> None:
+    """Inserts objects that are all new; raises asyncpg.UniqueViolationError when one is there."""
+    rows = map(attrgetter(*columns), objects)
+    if len(objects) >= WORTH_COPYING:
+        await _copy(session, table, columns, rows)
+    elif objects:
+        await _insert(session, table, columns, _columns(rows), "", "")
 
 
 async def update_rows(session: Session, table: Table, rows: Sequence[Record], *, key: str = "id") -> None:
@@ -88,6 +103,17 @@ async def update_objects(
     """As `update_rows`, for objects with an attribute per column."""
     if objects:
         await _update(session, table, columns, _columns(map(attrgetter(*columns), objects)), key)
+
+
+async def lock_rows(
+    session: Session, table: Table, columns: tuple[str, ...], by: str, seller_id: UUID, values: Iterable[Any]
+) -> list[Any]:
+    """The seller's rows whose `by`, unique for each seller, is one of the distinct `values`: locked, in id order.
+
+    A join, which looks once into the index of `by` for each value as soon as there are some thousand rows. Of a list
+    (= ANY) PostgreSQL believes as long as the table is not analyzed that going through all of a seller's is less.
+    """
+    return await session.fetch(_lock_sql(table, columns, by), {"seller_id": seller_id, "values": list(values)})
 
 
 def records(kind: Callable[..., Kind], result: Result[Any]) -> list[Kind]:
@@ -109,6 +135,16 @@ async def _insert(
     sql = _insert_sql(table, columns, same, on_conflict, returning)
     rows = await session.fetch(sql, _values(table, columns, data, same))
     return [row[0] for row in rows]
+
+
+async def _copy(session: Session, table: Table, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
+    documents = [index for index, name in enumerate(columns) if isinstance(table.c[name].type, JSONB)]
+    if documents:
+        data = _columns(rows)
+        for index in documents:
+            data[index] = _documents(data[index])
+        rows = zip(*data, strict=True)
+    await session.copy(table.name, columns, rows)
 
 
 async def _update(session: Session, table: Table, columns: tuple[str, ...], data: list[Column], key: str) -> None:
@@ -133,6 +169,15 @@ def _insert_sql(
 
 
 @cache
+def _lock_sql(table: Table, columns: tuple[str, ...], by: str) -> TextClause:
+    names = ", ".join(f't."{name}"' for name in columns)
+    return text(
+        f"SELECT {names} FROM unnest({_cast(table, by, '[]', 'values')}) AS given (value) "  # noqa: S608 - our own
+        f"JOIN {table.name} AS t ON t.seller_id = :seller_id AND t.{by} = given.value ORDER BY t.id FOR UPDATE OF t"
+    )
+
+
+@cache
 def _update_sql(table: Table, columns: tuple[str, ...], key: str) -> TextClause:
     names = ", ".join(f'"{name}"' for name in columns)
     settings = ", ".join(f'"{name}" = {_value(table, name)}' for name in columns if name != key)
@@ -148,9 +193,9 @@ def _value(table: Table, name: str) -> str:
     return f'CAST(v."{name}" AS text[])' if _is_array(table, name) else f'v."{name}"'
 
 
-def _cast(table: Table, name: str, dimension: str = "") -> str:
+def _cast(table: Table, name: str, dimension: str = "", given: str = "") -> str:
     kind = "text" if _is_array(table, name) else table.c[name].type.compile(_DIALECT)
-    return f"CAST(:{name} AS {kind}{dimension})"
+    return f"CAST(:{given or name} AS {kind}{dimension})"
 
 
 def _is_array(table: Table, name: str) -> bool:
@@ -175,11 +220,15 @@ def _values(table: Table, columns: tuple[str, ...], data: list[Column], same: fr
     found: dict[str, Any] = {}
     for name, values in zip(columns, data, strict=True):
         if isinstance(table.c[name].type, JSONB):
-            values = tuple(None if value is None else _json(value) for value in values)  # noqa: PLW2901
+            values = _documents(values)  # noqa: PLW2901
         elif _is_array(table, name):
             values = tuple(_literal(value) for value in values)  # noqa: PLW2901
         found[name] = values[0] if name in same else list(values)
     return found
+
+
+def _documents(values: Column) -> Column:
+    return tuple(None if value is None else _json(value) for value in values)
 
 
 def _json(value: Any) -> str:

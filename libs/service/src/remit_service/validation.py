@@ -31,6 +31,8 @@ def Text(longest: int, *, lines: bool = False, shortest: int = 1) -> Any:  # noq
 
 
 def _single_line(text: str) -> str:
+    if text.isprintable():  # one fast call that clears nearly every text
+        return text
     if "\n" in text or "\r" in text or "\u2028" in text or "\u2029" in text:
         raise PydanticCustomError("line_break", "This must be one line; remove the line break.")
     return _multi_line(text)

@@ -15,7 +15,7 @@ from invoice_svc.tables import customer as table
 from remit_events.invoices import CustomerChanged, FollowUpHeld, FollowUpReleased
 from remit_events.session import Session
 from remit_events.state import CustomerState, Hold, Profile
-from remit_service.bulk import among, insert_objects, new_id, records, update_objects
+from remit_service.bulk import among, insert_objects, lock_rows, new_id, records, update_objects
 from remit_service.calendars import sole_zone
 from remit_service.problems import conflict
 
@@ -152,8 +152,8 @@ async def lock(session: Session, seller_id: UUID, ids: Iterable[UUID]) -> dict[U
 
 async def lock_external(session: Session, seller_id: UUID, external_ids: Iterable[str]) -> dict[str, Customer]:
     """As `lock`, by external id."""
-    wanted = among(table.c.external_id, set(external_ids))
-    return {found.external_id: found for found in await _locked(session, seller_id, wanted)}
+    rows = await lock_rows(session, table, COLUMNS, "external_id", seller_id, set(external_ids))
+    return {found.external_id: found for found in (Customer(**row) for row in rows)}
 
 
 async def lock_owners(

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from uuid import UUID
 
-from invoice_svc import customers, days, disputes, invoices, payments, promises, stated
+import asyncpg
+
+from invoice_svc import customers, days, disputes, invoices, issued, payments, promises, stated
 from invoice_svc.allocation import OpenItem, to_one
 from invoice_svc.customer_notes import notes_of
 from invoice_svc.customers import Customer
@@ -29,7 +31,8 @@ from invoice_svc.payments import History, Payment
 from invoice_svc.promises import Given
 from invoice_svc.stated import Stated
 from remit_events.envelope import Event
-from remit_events.outbox import emit
+from remit_events.ids import new_ids
+from remit_events.outbox import Written, emit
 from remit_events.session import Session
 from remit_service.bulk import new_id
 from remit_service.problems import conflict
@@ -61,7 +64,7 @@ class Chunk:
     new_payments: list[Payment] = field(default_factory=list)
     reversed: list[Payment] = field(default_factory=list)
     newly_stated: dict[UUID, Stated] = field(default_factory=dict)
-    events: list[Event] = field(default_factory=list)
+    events: list[Event | Written] = field(default_factory=list)
 
 
 async def apply(
@@ -73,7 +76,7 @@ async def apply(
     chunk = Chunk(seller_id, now, live)
     rows, refused = await _customers(session, chunk, rows)
     await _recorded(session, chunk, rows)
-    results = [_take_over(chunk, row) for row in rows]
+    results = [_take_over(chunk, row, fresh) for row, fresh in zip(rows, new_ids(len(rows)), strict=True)]
     await _write(session, chunk)
     return refused + results
 
@@ -86,9 +89,8 @@ async def _customers(session: Session, chunk: Chunk, rows: Sequence[ImportRow]) 
     made: dict[str, Customer] = {}
     blank: list[UUID] = []
     for row in rows:
-        given = _customer_in(row)
         known = chunk.customers.get(row.customer_external_id) or made.get(row.customer_external_id)
-        customer, event = (known, None) if known else Customer.create(chunk.seller_id, given, chunk.now)
+        customer, event = (known, None) if known else Customer.create(chunk.seller_id, _customer_in(row), chunk.now)
         problem = too_early(row, customer, chunk.now, live=chunk.live)
         if problem is not None:
             refused.append(rejected(row.line, row.invoice_number, problem))
@@ -97,7 +99,7 @@ async def _customers(session: Session, chunk: Chunk, rows: Sequence[ImportRow]) 
         if event is not None:
             made[customer.external_id] = customer
             chunk.events.append(event)
-            if given.timezone is None:
+            if row.timezone is None:
                 blank.append(customer.id)
     if len(await customers.insert(session, list(made.values()))) < len(made):
         raise conflict("import-in-progress", "Another request is making the same customers. Send these rows again.")
@@ -139,7 +141,8 @@ async def _recorded(session: Session, chunk: Chunk, rows: Sequence[ImportRow]) -
     chunk.stated = await stated.load(session, ids)
 
 
-def _take_over(chunk: Chunk, row: ImportRow) -> Result:
+def _take_over(chunk: Chunk, row: ImportRow, fresh: UUID) -> Result:
+    """`fresh`: the id of its invoice, should that be new."""
     customer = chunk.customers[row.customer_external_id]
     notes = chunk.notes.pop(customer.id, [])
     today = days.today(chunk.now, customer)
@@ -149,7 +152,7 @@ def _take_over(chunk: Chunk, row: ImportRow) -> Result:
     if row.due_date is None:
         notes.append(f"Invoice {row.invoice_number} has no due date, so it is never reminded.")
     invoice = chunk.known.get(row.invoice_number)
-    result = _existing(chunk, row, invoice, today) if invoice else _new(chunk, row, customer, today)
+    result = _existing(chunk, row, invoice, today) if invoice else _new(chunk, row, customer, today, fresh)
     result.conflicts += customer_conflicts(row, customer)
     if result.status == "unchanged" and result.conflicts:
         result.status = "conflict"
@@ -157,9 +160,9 @@ def _take_over(chunk: Chunk, row: ImportRow) -> Result:
     return result
 
 
-def _new(chunk: Chunk, row: ImportRow, customer: Customer, today: date) -> Result:
+def _new(chunk: Chunk, row: ImportRow, customer: Customer, today: date, fresh: UUID) -> Result:
     invoice = Invoice(
-        id=new_id(),
+        id=fresh,
         seller_id=chunk.seller_id,
         customer_id=customer.id,
         number=row.invoice_number,
@@ -175,12 +178,13 @@ def _new(chunk: Chunk, row: ImportRow, customer: Customer, today: date) -> Resul
         updated_at=chunk.now,
         imported=True,
     )
-    chunk.events.append(invoice.issue(row.invoice_number, row.issue_date, chunk.now))
+    chunk.events.append(issued.issue(invoice, row.invoice_number, row.issue_date, chunk.now))
     chunk.new_invoices.append(invoice)
     said = first_stated(row)
     if row.disputed:
         said = replace(said, dispute_id=_dispute(chunk, invoice))
-    chunk.newly_stated[invoice.id] = said
+    if said != Stated():
+        chunk.newly_stated[invoice.id] = said
     pay = first_payment(row, today)
     if pay is not None:
         _pay(chunk, invoice, pay)
@@ -255,8 +259,11 @@ def _pay(chunk: Chunk, invoice: Invoice, pay: Pay) -> None:
 
 
 async def _write(session: Session, chunk: Chunk) -> None:
-    if len(await invoices.insert(session, chunk.new_invoices)) < len(chunk.new_invoices):
-        raise conflict("import-in-progress", "Another request is making the same invoices. Send these rows again.")
+    try:
+        await invoices.add(session, chunk.new_invoices)
+    except asyncpg.UniqueViolationError:
+        detail = "Another request is making the same invoices. Send these rows again."
+        raise conflict("import-in-progress", detail) from None
     await invoices.update(session, chunk.changed.values())
     await disputes.insert(session, chunk.new_disputes)
     await disputes.update(session, chunk.resolved)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -32,6 +33,7 @@ _CUSTOMER_FIELDS = {
     "sms_consent": "sms_consent",
     "address": "address",
 }
+_THEIRS, _OURS = attrgetter(*_CUSTOMER_FIELDS), attrgetter(*_CUSTOMER_FIELDS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +98,9 @@ class Difference:
 def customer_conflicts(row: ImportRow, customer: Customer) -> list[dict[str, Any]]:
     """Where the row's customer data differ from ours."""
     return [
-        {"field": column, "ours": getattr(customer, name), "theirs": getattr(row, column)}
-        for column, name in _CUSTOMER_FIELDS.items()
-        if getattr(row, column) is not None and getattr(row, column) != getattr(customer, name)
+        {"field": column, "ours": ours, "theirs": theirs}
+        for column, ours, theirs in zip(_CUSTOMER_FIELDS, _OURS(customer), _THEIRS(row), strict=True)
+        if theirs is not None and theirs != ours
     ]
 
 

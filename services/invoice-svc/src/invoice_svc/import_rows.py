@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from invoice_svc import days
 from invoice_svc.inputs import DUE_BEFORE_ISSUE, ImportRow
 from remit_service.faults import field_errors
 from remit_service.problems import FieldError, Problem, invalid_fields, shown
 
-_ROW = TypeAdapter(ImportRow)
+_read = ImportRow.__pydantic_validator__.validate_python
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ def storable(value: Any) -> Any:
 def read(raw: Mapping[str, Any]) -> ImportRow:
     """The row, or the 422 problem that names its wrong fields."""
     try:
-        row = _ROW.validate_python(raw)
+        row: ImportRow = _read(raw)
     except ValidationError as error:
         raise invalid_fields(field_errors(error.errors(include_url=False, include_context=True))) from None
     faults = list(_faults(row))

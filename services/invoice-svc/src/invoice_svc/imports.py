@@ -8,8 +8,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
-
 from invoice_svc import import_apply
 from invoice_svc.import_rows import Result, line_of, sort_out
 from invoice_svc.inputs import ImportIn
@@ -60,6 +58,7 @@ class ImportRun:
 
 
 COLUMNS = tuple(one.name for one in fields(ImportRun))
+_FIND = f"SELECT {', '.join(COLUMNS)} FROM import_run WHERE id = :id AND seller_id = :seller_id"  # noqa: S608 - ours
 
 
 async def start(session: Session, seller_id: UUID, given: ImportIn, now: datetime) -> ImportRun:
@@ -139,13 +138,12 @@ async def finish(
     return run
 
 
-async def find(session: Session, seller_id: UUID, import_id: UUID) -> ImportRun:
+async def find(session: Session, seller_id: UUID, import_id: UUID, *, lock: bool = False) -> ImportRun:
     """Raises a 404 problem."""
-    wanted = select(import_run).where(import_run.c.seller_id == seller_id, import_run.c.id == import_id)
-    row = (await session.execute(wanted)).mappings().one_or_none()
-    if row is None:
+    rows = await fetch(session, _FIND + " FOR UPDATE" * lock, id=import_id, seller_id=seller_id)
+    if not rows:
         raise not_found("import", import_id)
-    return ImportRun(**row)
+    return ImportRun(**rows[0])
 
 
 async def _open_run(session: Session, seller_id: UUID, import_id: UUID) -> ImportRun:
@@ -157,6 +155,4 @@ async def _open_run(session: Session, seller_id: UUID, import_id: UUID) -> Impor
 
 async def _locked(session: Session, seller_id: UUID, import_id: UUID) -> ImportRun:
     """Locked, so that its rows come in one request after the other."""
-    await find(session, seller_id, import_id)
-    wanted = select(import_run).where(import_run.c.id == import_id).with_for_update()
-    return ImportRun(**(await session.execute(wanted)).mappings().one())
+    return await find(session, seller_id, import_id, lock=True)

@@ -267,6 +267,6 @@ class ImportRow(Body):
     @model_validator(mode="before")
     @classmethod
     def _empty_is_none(cls, given: Any) -> Any:
-        if not isinstance(given, dict):
+        if not isinstance(given, dict) or "" not in given.values():
             return given
         return {name: None if value == "" else value for name, value in given.items()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
+from operator import attrgetter
 from typing import Any, TypeVar, cast
 from uuid import UUID
 
@@ -30,7 +31,7 @@ from remit_events.invoices import (
 )
 from remit_events.session import Session
 from remit_events.state import InvoiceState, InvoiceStatus, Promise
-from remit_service.bulk import among, insert_objects, records, update_objects
+from remit_service.bulk import add_objects, among, insert_objects, lock_rows, records, update_objects
 from remit_service.problems import conflict, not_found
 
 State = TypeVar("State", bound=InvoiceState)
@@ -122,11 +123,15 @@ class Invoice:
 
     def issue(self, number: str, issue_date: date, now: datetime) -> InvoiceIssued:
         """Makes a draft final under its number; 409 when it is final already."""
+        self.make_final(number, issue_date, now)
+        return InvoiceIssued(**self._about())
+
+    def make_final(self, number: str, issue_date: date, now: datetime) -> None:
+        """`issue` for who writes the event otherwise (issued.py)."""
         if self.status != "draft":
             raise conflict("invoice-already-issued", f"Invoice {self.number} is {self.status}; only a draft is issued.")
         self.number, self.issue_date, self.issued_at, self.status = number, issue_date, now, "issued"
         self._bump(now)
-        return InvoiceIssued(**self._about())
 
     def void(self, reason: str, now: datetime) -> InvoiceVoided:
         """Cancels it; 409 for a draft, for one that is void, and while money is on it."""
@@ -284,8 +289,8 @@ async def lock_open(
 
 
 async def lock_numbers(session: Session, seller_id: UUID, numbers: Iterable[str]) -> dict[str, Invoice]:
-    found = await _locked(session, seller_id, among(table.c.number, set(numbers)))
-    return {str(one.number): one for one in found.values()}
+    rows = await lock_rows(session, table, COLUMNS, "number", seller_id, set(numbers))
+    return {row["number"]: Invoice(**row) for row in rows}
 
 
 async def _locked(session: Session, seller_id: UUID, wanted: ColumnElement[bool]) -> dict[UUID, Invoice]:
@@ -305,6 +310,12 @@ async def insert(session: Session, invoices: Sequence[Invoice]) -> set[UUID]:
     ids that went in: another transaction may have taken a number or external id meanwhile."""
     ordered = sorted(invoices, key=lambda one: (one.number or "", one.external_id or ""))
     return set(await insert_objects(session, table, COLUMNS, ordered))
+
+
+async def add(session: Session, invoices: Sequence[Invoice]) -> None:
+    """Stores new invoices, sorted as above; raises asyncpg.UniqueViolationError when another transaction has taken a
+    number meanwhile."""
+    await add_objects(session, table, COLUMNS, sorted(invoices, key=attrgetter("number")))
 
 
 async def update(session: Session, invoices: Iterable[Invoice]) -> None:

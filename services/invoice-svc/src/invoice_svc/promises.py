@@ -134,7 +134,7 @@ def judge_again(invoice: Invoice, given: Sequence[Given], standing: Sequence[Mon
     return events
 
 
-async def close_kept(session: Session, events: Sequence[Event], now: datetime) -> None:
+async def close_kept(session: Session, events: Iterable[object], now: datetime) -> None:
     """Closes the promises that PromiseKept events speak of."""
     kept = [event.promise for event in events if isinstance(event, PromiseKept)]
     await update_rows(

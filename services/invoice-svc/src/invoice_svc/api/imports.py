@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from invoice_svc import imports
 from invoice_svc.api.batches import MOST_ITEMS
@@ -125,7 +125,7 @@ async def rejected(import_id: UUID, session: SessionDep, caller: Importer, page:
     """The rows that were refused, with line, fields, values and reasons."""
     run = await imports.find(session, caller.seller_id, import_id)
     chosen = select(import_row.c.line, import_row.c.result).where(
-        import_row.c.import_id == run.id, import_row.c.status == "rejected"
+        import_row.c.import_id == run.id, text("status = 'rejected'")
     )
     rows, next_cursor = await paginate(session, chosen, page, import_row.c.line)
     return Rejected(data=[RowOut.model_validate(row.result) for row in rows], next_cursor=next_cursor)
