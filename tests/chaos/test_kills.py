@@ -71,13 +71,17 @@ async def test_killed_at_every_point_nothing_is_lost_and_nothing_sent_twice(
         hits = dict(sorted(Counter(f"{name} {point}" for name, point in on.running.kills).items()))
     assert 0 < result.deliveries["unknown"] <= died * UNKNOWN_PER_CRASH, result.deliveries
     assert result.deliveries["sent"] > 2 * result.deliveries["unknown"], result.deliveries
+    assert result.texts["sent"] == len(on.twilio.messages) > 0
     where = "Kafka" if events_url else "PostgreSQL"
     seconds = round((now() - started).total_seconds())
     invariant(1, f"committed → published, kill -9 of any service over {where}").held(
         rounds=total, seconds=seconds, events=on.events, lost=0, doubled=0, hits=hits
     )
     invariant(17, f"kill -9 between `sending` and `sent`, bus on {where}").held(
-        rounds=died, taken=len(on.peer.ledger), sent_twice=0, **result.deliveries
+        rounds=died, taken=len(on.peer.ledger) + len(on.twilio.messages), sent_twice=0, **result.deliveries
+    )
+    invariant(17, f"texts that a crash left unknown are looked up, bus on {where}").held(
+        rounds=died, taken=len(on.twilio.messages), sent_twice=0, **result.texts
     )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import io
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -56,6 +57,7 @@ SECRETS = {
     "smtp password": "canary-smtp-password-0815",
     "twilio token": TOKEN,
     "wrong key": "rk_a-canary-that-is-no-key-000000000000000",
+    "database password": "canary-of-the-database-2342",
 }
 CUT = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
@@ -114,7 +116,8 @@ async def test_no_canary_is_seen(
             for service in system.services.values():
                 telemetry.trace_statements(service.db.engine)
             async with live(system), Api.of(installation) as api:
-                await _lived(installation, api, twilio)
+                given = await _lived(installation, api, twilio)
+                given |= await _followed_a_link(api, peer)
                 said = await _failed(installation, api)
                 said += [(await client.get("/metrics")).text for client in api.clients.values()]
     log, spans = told.getvalue(), "\n".join(span.to_json() for span in exporter.get_finished_spans())
@@ -127,12 +130,16 @@ async def test_no_canary_is_seen(
     seen = [
         f"{what} in {where}"
         for where, text in (("logs", log), ("spans", spans), ("metrics and errors", "\n".join(said)))
-        for what, word in (PERSONAL | SECRETS).items()
+        for what, word in (PERSONAL | SECRETS | given).items()
         if any(form(word) in text for form in FORMS)
     ]
     assert seen == []
     invariant(34, "canaries in logs, spans, metrics and errors").held(
-        rounds=len(PERSONAL) + len(SECRETS), log_lines=log.count("\n"), span_bytes=len(spans), answers=len(said), seen=0
+        rounds=len(PERSONAL | SECRETS | given),
+        log_lines=log.count("\n"),
+        span_bytes=len(spans),
+        answers=len(said),
+        seen=0,
     )
 
 
@@ -148,11 +155,16 @@ async def _installation(
         "smtp_password": SECRETS["smtp password"],  # the peer asks for none; it must not be told all the same
     }
     made = await make_installation(make_database, folder, extras={"notifier-svc": notifier})
-    return replace(made, service_key=SECRETS["service key"])
+    user = f"postgres:{SECRETS['database password']}@"  # the server asks for none
+    urls = {name: url.replace("postgres@", user) for name, url in made.databases.items()}
+    return replace(made, service_key=SECRETS["service key"], databases=urls)
 
 
-async def _lived(installation: Installation, api: Api, twilio: TwilioServer) -> None:
-    """A debtor's life: invoice, reminder by mail and SMS, a refusal, a reply, a dispute, a hold, a payment."""
+async def _lived(installation: Installation, api: Api, twilio: TwilioServer) -> dict[str, str]:
+    """A debtor's life: invoice, reminder by mail and SMS, a refusal, a reply, a dispute, a hold, a payment.
+
+    Gives the secrets that were made on the way.
+    """
     at_once = AtOnce(now())
     await at_once.rules(api)
     by_sms = at_once.policy | {"key": "by-sms"}
@@ -191,7 +203,22 @@ async def _lived(installation: Installation, api: Api, twilio: TwilioServer) -> 
         assert answer.status_code == 200, answer.text
         paid = {"invoice_number": "K-1", "settle": True, "reference": PERSONAL["reference"]}
         await api.post("invoice-svc", "/v1/payments", paid)
+        key = await api.post("invoice-svc", "/v1/api-keys", {"name": "bookkeeping", "scopes": ["invoices:read"]})
         await stores.settled(60)
+    return {"signature": signature, "new key": key["key"]}
+
+
+async def _followed_a_link(api: Api, peer: SmtpPeer) -> dict[str, str]:
+    """The debtor looks at the page, unsubscribes, and tries a link that was cut off; gives the links' tokens."""
+    links = [str(one.message["List-Unsubscribe"]) for one in peer.ledger if one.message["List-Unsubscribe"]]
+    token = re.findall(r"/v1/unsubscribe/([\w-]+)>", links[0])[0]
+    client = api.clients["notifier-svc"]
+    wanted = ((token, 200), (token[:-1], 404))
+    for one, status in wanted:
+        assert (await client.get(f"/v1/unsubscribe/{one}")).status_code == status
+        answer = await client.post(f"/v1/unsubscribe/{one}", data={"List-Unsubscribe": "One-Click"})
+        assert answer.status_code == status, answer.text
+    return {"token": token, "token cut off": token[:-1]}
 
 
 async def _failed(installation: Installation, api: Api) -> list[str]:

@@ -40,8 +40,8 @@ async def test_nothing_of_another_seller_is_seen_or_changed(
         assert sum(map(len, before.values())) > 100
         requests = 0
         for one in routes:
-            for body, params in _attempts(one, thief, owner):
-                answer = await one.send(world, thief, body, about=owner, params=params)
+            for body, params, claims in _attempts(one, thief, owner):
+                answer = await one.send(world, thief, body, about=owner, params=params, **claims)
                 requests += 1
                 seen += [f"{one}: {word}" for word in owner.words if word in _told(answer, body, params)]
                 found += _reached(one, answer)
@@ -52,6 +52,21 @@ async def test_nothing_of_another_seller_is_seen_or_changed(
     invariant(28, "two sellers on every route").held(
         rounds=requests, routes=len(routes), rows_of_theirs=sum(map(len, before.values())), leaks=0, rows_changed=0
     )
+
+
+async def test_a_cursor_of_another_seller_turns_ones_own_pages(world: TwoSellers, routes: list[Operation]) -> None:
+    thief, owner, turned = world.theirs, world.ours, 0
+    for one in routes:
+        if "cursor" not in {parameter["name"] for parameter in one.parameters("query")}:
+            continue
+        page = await one.send(world, owner, params={"limit": "1"})
+        if cursor := page.json().get("next_cursor"):
+            params = {"cursor": cursor, "limit": "200"}
+            answer = await one.send(world, thief, ids=thief.ids, params=params)
+            assert answer.status_code in (200, 422), f"{one}: {answer.text}"
+            assert [word for word in owner.words if word in _told(answer, None, params)] == [], str(one)
+            turned += 1
+    assert turned > 5
 
 
 async def test_no_route_answers_without_a_key(world: TwoSellers, routes: list[Operation]) -> None:
@@ -84,7 +99,7 @@ async def test_extra_fields_are_refused(world: TwoSellers, routes: list[Operatio
 
 
 async def test_the_same_requests_find_what_is_their_own(world: TwoSellers, routes: list[Operation]) -> None:
-    """Else the silence above would say nothing. The last test here, as it acts."""
+    """Else the silence above would say nothing. It acts, as does the one below."""
     reads = [one for one in routes if one.reads]
     answers = {str(one): await one.send(world, world.ours) for one in reads}
     assert {name: answer.text for name, answer in answers.items() if answer.status_code != 200} == {}
@@ -95,12 +110,27 @@ async def test_the_same_requests_find_what_is_their_own(world: TwoSellers, route
         assert answer.status_code != 404, f"{one}: {answer.text}"
 
 
-def _attempts(one: Operation, thief: Party, owner: Party) -> list[tuple[Any, dict[str, str]]]:
-    """A body of the thief's and one that names the owner's things; plain, and with each filter set to theirs."""
+async def test_an_idempotency_key_of_another_seller_is_a_new_one(world: TwoSellers, routes: list[Operation]) -> None:
+    """What was answered to the owner is not told to who asks the same under a key of the same name."""
+    kept = 0
+    for one in routes:
+        if one.method == "POST" and one.schema is not None:
+            key, body = {"Idempotency-Key": f"shared {one}"}, one.living(world.ours)
+            kept += (await one.send(world, world.ours, body, **key)).is_success
+            answer = await one.send(world, world.theirs, body, about=world.ours, **key)
+            assert "Idempotency-Replayed" not in answer.headers, str(one)
+            assert [word for word in world.ours.words if word in _told(answer, body, {})] == [], str(one)
+    assert kept > 10
+
+
+def _attempts(one: Operation, thief: Party, owner: Party) -> list[tuple[Any, dict[str, str], dict[str, str]]]:
+    """A body of the thief's and one that names the owner's things; plain, with each filter set to theirs, and as if
+    asked by a service for them."""
     bodies = [one.living(thief), one.living(owner)] if one.schema else [None]
     filters = [one["name"] for one in one.parameters("query") if one["name"] in owner.ids | owner.more]
     params = [{}, *({name: (owner.ids | owner.more)[name]} for name in filters)]
-    return [(copy.deepcopy(body), given) for body in bodies for given in params]
+    found = [(copy.deepcopy(body), given, {}) for body in bodies for given in params]
+    return [*found, (copy.deepcopy(bodies[-1]), {}, {"Remit-Seller": owner.seller_id})]
 
 
 def _told(answer: httpx.Response, body: Any, params: dict[str, str]) -> str:

@@ -20,9 +20,13 @@ def now() -> datetime:
 
 
 class AtOnce:
-    """Customers at a place where it is about noon now, each with one invoice."""
+    """Customers at a place where it is about noon now, each with one invoice.
 
-    def __init__(self, started: datetime) -> None:
+    `sms_every`: every so-manieth is an authority, which is reminded by SMS; 0: none is.
+    """
+
+    def __init__(self, started: datetime, *, sms_every: int = 0) -> None:
+        self._sms_every = sms_every
         self.zone = zone_at_noon(started)
         self.today = started.astimezone(ZoneInfo(self.zone)).date()
         self._opened = _opened(started).astimezone(ZoneInfo(self.zone))
@@ -47,8 +51,12 @@ class AtOnce:
     async def rules(self, api: Api) -> None:
         """The policy for everyone, a rung that asks for approval, and sending for real."""
         await api.known()
+        by_sms = self.policy | {"key": "by-sms"}
+        by_sms["steps"][0]["channels"] = ["sms"]
         ladder = {"rungs": [{"key": "call", "action": "task", "days_overdue": 1, "approval": True}]}
         await api.post("scheduler-svc", "/v1/policies/at-once/versions", self.policy, assign_all="true")
+        if self._sms_every:
+            await api.post("scheduler-svc", "/v1/policies/by-sms/versions", by_sms, assign="government")
         await api.post("escalation-svc", "/v1/ladders/call/versions", ladder, assign_all="true")
         live = {"on": True, "seller_name": SELLER["name"], "by": "Mara Lind"}
         await api.put("notifier-svc", "/v1/live-mode", live)
@@ -73,6 +81,8 @@ class AtOnce:
         return {one["id"]: number for one, number in zip(answer["results"], numbers, strict=True)}
 
     def _customer(self, number: str) -> dict[str, Any]:
+        count = int(number.removeprefix("R-"))
+        texted = {"profile": "government", "phone": f"+49176{count:08}", "sms_consent": True}
         return {
             "external_id": f"C-{number}",
             "name": f"Customer of {number}",
@@ -80,7 +90,7 @@ class AtOnce:
             "country": "DE",
             "timezone": self.zone,
             "email": address_of(number),
-        }
+        } | (texted if self._sms_every and count % self._sms_every == 0 else {})
 
 
 def address_of(number: str) -> str:

@@ -55,7 +55,7 @@ class Running:
                 self.start(name, n)
             await self.ready()
         except BaseException:
-            self._stop()
+            self.stop()
             raise
         return self
 
@@ -63,7 +63,7 @@ class Running:
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         async with self.api:
-            codes = await asyncio.to_thread(self._stop)
+            codes = await asyncio.to_thread(self.stop)
         if error is None:
             assert set(codes.values()) == {0}, f"exit codes on SIGTERM: {codes}\n{self.said()}"
 
@@ -158,7 +158,8 @@ class Running:
         path.touch()
         return path
 
-    def _stop(self) -> dict[Who, int]:
+    def stop(self) -> dict[Who, int]:
+        """All that still run, by SIGTERM; gives every exit code."""
         for process in self._processes.values():
             if process.poll() is None:
                 process.terminate()

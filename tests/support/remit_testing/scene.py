@@ -9,6 +9,8 @@ async with scene(make_database, folder, events_url=…, replicas=2) as on:
 from __future__ import annotations
 
 import asyncio
+import random
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -23,16 +25,25 @@ from remit_testing.running import Running
 from remit_testing.smtp_peer import SmtpPeer
 from remit_testing.stores import Stores
 from remit_testing.traffic import Traffic
+from remit_testing.twilio import SID, TOKEN, TwilioServer
 
 # What a crash of notifier-svc may leave unknown: what is on its way, and as much whose answers are being stored.
 CONNECTIONS = 8
+TEXTS_AT_ONCE = 16
+SMS_EVERY = 3
+# The longest a provider takes between taking a message and saying so.
+DELAY = 0.05
 WAITING = """
 SELECT delivery.status, delivery.error_class, delivery.error, touch.stage, touch.claim IS NOT NULL AS claimed,
     count(*) AS n, min(touch.next_at)::text AS next_at, min(delivery.next_attempt_at)::text AS next_attempt_at
 FROM delivery JOIN touch ON touch.id = delivery.touch_id WHERE delivery.status IN ('pending', 'sending')
 GROUP BY 1, 2, 3, 4, 5 ORDER BY n DESC LIMIT 10
 """
-UNKNOWN_PER_CRASH = 2 * CONNECTIONS
+UNKNOWN_PER_CRASH = 2 * (CONNECTIONS + TEXTS_AT_ONCE)
+UNKNOWN_TEXTS = """
+SELECT delivery.recipient, content.sms FROM delivery JOIN content USING (touch_id, digest)
+WHERE delivery.status = 'unknown' AND delivery.provider = 'twilio'
+"""
 
 
 @dataclass
@@ -43,6 +54,7 @@ class Scene:
     running: Running
     traffic: Traffic
     peer: SmtpPeer
+    twilio: TwilioServer
     events: int = 0
 
     @asynccontextmanager
@@ -77,10 +89,22 @@ class Scene:
         await self.running.ready()
         await self.settled(seconds)
         async with Stores(self.installation) as stores:
-            result = await reckon(stores, self.traffic, self.peer)
+            await self._reconciled(stores, seconds)
+        await self.settled(seconds)
+        async with Stores(self.installation) as stores:
+            result = await reckon(stores, self.traffic, self.peer, self.twilio)
             self.events = len(await stores.told())
         assert result.faults == [], "\n".join(result.faults)
         return result
+
+    async def _reconciled(self, stores: Stores, seconds: float) -> None:
+        """Until no SMS is unknown that Twilio lists."""
+        give_up = time.monotonic() + seconds
+        while listed := {(row["recipient"], row["sms"]) for row in await stores.rows("notifier-svc", UNKNOWN_TEXTS)} & {
+            (one.to, one.body) for one in self.twilio.messages
+        }:
+            assert time.monotonic() < give_up, f"never reconciled: {len(listed)}\n{self.running.said()}"
+            await asyncio.sleep(0.5)
 
     async def _waiting(self, stores: Stores) -> str:
         """What deliveries that did not end wait for."""
@@ -98,13 +122,18 @@ async def scene(
     rungs_after: float = 3_000,
 ) -> AsyncIterator[Scene]:
     """`rungs_after`: seconds from now until rungs are looked at, most of an hour unless the test waits for it."""
-    with SmtpPeer(delay=0.05) as peer:
-        started = now()
-        installation = await make_installation(make_database, folder, events_url=events_url)
-        settle = {"rungs_settle_seconds": rungs_settle_seconds(started, rungs_after)}
-        sending = peer.settings | {"smtp_connections": CONNECTIONS}
-        installation = installation.with_extras({"notifier-svc": sending, "escalation-svc": settle})
-        async with Running(installation, folder, replicas=replicas) as running:
-            at_once = AtOnce(started)
-            await at_once.rules(running.api)
-            yield Scene(installation, running, Traffic(running.api, at_once), peer)
+    chance = random.Random(7)  # noqa: S311  # no secret
+    texts = TwilioServer(before_answer=lambda: asyncio.sleep(chance.uniform(0, DELAY)))
+    with SmtpPeer(delay=DELAY) as peer:
+        async with texts as twilio:
+            started = now()
+            installation = await make_installation(make_database, folder, events_url=events_url)
+            settle = {"rungs_settle_seconds": rungs_settle_seconds(started, rungs_after)}
+            account = {"twilio_account_sid": SID, "twilio_auth_token": TOKEN, "twilio_from": "+4930123456"}
+            account |= {"twilio_base_url": twilio.url, "twilio_rate": 10_000}
+            sending = peer.settings | {"smtp_connections": CONNECTIONS} | account
+            installation = installation.with_extras({"notifier-svc": sending, "escalation-svc": settle})
+            async with Running(installation, folder, replicas=replicas) as running:
+                at_once = AtOnce(started, sms_every=SMS_EVERY)
+                await at_once.rules(running.api)
+                yield Scene(installation, running, Traffic(running.api, at_once), peer, twilio)
