@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import to_json
 
 from invoice_svc import days
 from invoice_svc.inputs import DUE_BEFORE_ISSUE, ImportRow
@@ -29,16 +30,14 @@ class Result:
     notes: list[str] = field(default_factory=list)
     problem: dict[str, Any] | None = None
 
-    def body(self) -> dict[str, Any]:
-        body: dict[str, Any] = {
-            "line": self.line,
-            "status": self.status,
-            "invoice_number": self.invoice_number,
-            "changes": self.changes,
-            "conflicts": self.conflicts,
-            "notes": self.notes,
-        }
-        return body | ({"problem": self.problem} if self.problem else {})
+    def json(self) -> bytes:
+        """As it is answered and kept."""
+        return to_json(self)
+
+
+def answer(kept: Mapping[str, Any]) -> bytes:
+    """The answer of a line as it was kept, in the order of its fields."""
+    return to_json({one.name: kept.get(one.name) for one in fields(Result)})
 
 
 def rejected(line: int, number: Any, problem: Problem) -> Result:
@@ -114,18 +113,28 @@ def line_of(raw: Any, index: int) -> int:
     raise invalid_fields([FieldError(f"/rows/{index}/line", "line", detail, line)])
 
 
-def sort_out(raw: Sequence[Mapping[str, Any]], seen: Mapping[str, int]) -> tuple[list[ImportRow], list[Result]]:
-    """Readable rows with numbers of their own, and the rejected rest. `seen`: number → line of earlier rows."""
-    rows, refused, lines = list[ImportRow](), list[Result](), dict(seen)
+def judge(raw: Sequence[Mapping[str, Any]]) -> dict[int, ImportRow | Result]:
+    """By line each row as it can be read, or why it is rejected; of a line given twice the last."""
+    judged: dict[int, ImportRow | Result] = {}
     for index, one in enumerate(raw):
         line = line_of(one, index)
         try:
-            row = read(one)
-            if row.invoice_number in lines:
-                raise repeated(row, lines[row.invoice_number])
+            judged[line] = read(one)
         except Problem as problem:
-            refused.append(rejected(line, one.get("invoice_number"), problem))
+            judged[line] = rejected(line, one.get("invoice_number"), problem)
+    return judged
+
+
+def sort_out(judged: Iterable[ImportRow | Result], seen: Mapping[str, int]) -> tuple[list[ImportRow], list[Result]]:
+    """Readable rows with numbers of their own, and the rejected rest. `seen`: number → line of earlier rows."""
+    rows, refused, lines = list[ImportRow](), list[Result](), dict(seen)
+    for one in judged:
+        if isinstance(one, Result):
+            refused.append(one)
+        elif one.invoice_number in lines:
+            problem = repeated(one, lines[one.invoice_number])
+            refused.append(rejected(one.line, one.invoice_number, problem))
         else:
-            lines[row.invoice_number] = row.line
-            rows.append(row)
+            lines[one.invoice_number] = one.line
+            rows.append(one)
     return rows, refused

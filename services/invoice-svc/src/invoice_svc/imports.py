@@ -9,8 +9,8 @@ from typing import Any
 from uuid import UUID
 
 from invoice_svc import import_apply
-from invoice_svc.import_rows import Result, line_of, sort_out
-from invoice_svc.inputs import ImportIn
+from invoice_svc.import_rows import Result, answer, judge, sort_out
+from invoice_svc.inputs import ImportIn, ImportRow
 from invoice_svc.tables import import_row, import_run
 from remit_events.session import Session
 from remit_service.bulk import fetch, insert_rows, new_id, update_rows
@@ -69,24 +69,25 @@ async def start(session: Session, seller_id: UUID, given: ImportIn, now: datetim
 
 async def add_rows(
     session: Session, seller_id: UUID, import_id: UUID, raw: Sequence[Mapping[str, Any]], now: datetime
-) -> list[dict[str, Any]]:
-    """Takes rows over and gives what became of each, in order. A line sent twice gets its first answer.
+) -> list[bytes]:
+    """Takes rows over and gives what became of each as JSON, in order. A line sent twice gets its first answer.
 
     Good rows go in whatever stands beside them. A dry run rolls everything back but the answers.
     """
+    # Before the lock: one call's rows are read while those of another are stored.
+    judged = judge(raw)
     run = await _open_run(session, seller_id, import_id)
-    lines = [line_of(one, index) for index, one in enumerate(raw)]
-    answered = {row.line: row.result for row in await fetch(session, _ANSWERED, id=run.id, lines=lines)}
-    fresh = {line: one for line, one in zip(lines, raw, strict=True) if line not in answered}
-    numbers = [one["invoice_number"] for one in fresh.values() if isinstance(one.get("invoice_number"), str)]
-    # A number that cannot be stored in the database was not stored either.
-    numbers = [one.strip() for one in numbers if one.isprintable()]
+    lines = list(judged)
+    answered = {row.line: answer(row.result) for row in await fetch(session, _ANSWERED, id=run.id, lines=lines)}
+    fresh = [one for line, one in judged.items() if line not in answered]
+    numbers = [one.invoice_number for one in fresh if isinstance(one, ImportRow)]
     seen = {row.invoice_number: row.line for row in await fetch(session, _SEEN, id=run.id, numbers=numbers)}
-    rows, results = sort_out(list(fresh.values()), seen)
+    rows, results = sort_out(fresh, seen)
     results += await _applied(session, run, rows, now)
-    await _keep(session, run, results)
-    answers = answered | {result.line: result.body() for result in results}
-    return [answers[line] for line in lines]
+    answers = {result.line: result.json() for result in results}
+    await _keep(session, run, results, answers)
+    answers |= answered
+    return [answers[one["line"]] for one in raw]
 
 
 async def _applied(session: Session, run: ImportRun, rows: Sequence[Any], now: datetime) -> list[Result]:
@@ -96,14 +97,14 @@ async def _applied(session: Session, run: ImportRun, rows: Sequence[Any], now: d
         return await import_apply.apply(session, run.seller_id, rows, now, live=run.live)
 
 
-async def _keep(session: Session, run: ImportRun, results: Sequence[Result]) -> None:
+async def _keep(session: Session, run: ImportRun, results: Sequence[Result], answers: Mapping[int, bytes]) -> None:
     rows = [
         {
             "import_id": run.id,
             "line": one.line,
             "invoice_number": one.invoice_number,
             "status": one.status,
-            "result": one.body(),
+            "result": answers[one.line],
         }
         for one in results
     ]
