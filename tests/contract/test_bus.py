@@ -168,6 +168,17 @@ async def test_rewind_after_a_failed_handler(bus: Bus) -> None:
     assert await quiet(member)
 
 
+async def test_rewind_takes_back_what_was_read_ahead(bus: Bus) -> None:
+    member = bus.subscription("g", [TOPIC])
+    await bus.publish([record(f"k{n % 5}", n) for n in range(30)])
+    assert await drain(member, 1, commit=False, limit=5)
+    await asyncio.sleep(0.2)  # the database takes its time, and the next records come in meanwhile
+    await member.rewind()
+    again = await drain(member, 30)
+    assert numbers(again) == {f"k{k}": list(range(k, 30, 5)) for k in range(5)}
+    assert await quiet(member)
+
+
 async def test_seek_and_replay(bus: Bus) -> None:
     member = bus.subscription("g", [TOPIC])
     await bus.publish([record("k", n) for n in range(20)])

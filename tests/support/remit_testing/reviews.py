@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 from uuid import uuid4
@@ -45,7 +44,7 @@ def played(*debts: Debt, policy: Policy = BUSINESS, until: datetime = FAR, **giv
 def only(follow_up: FollowUp, *steps: str) -> FollowUp:
     """The follow-up with every step but these already sent."""
     done = {one.key: Progress(outcome="sent") for one in BUSINESS.steps if one.key not in steps}
-    return replace(follow_up, progress=done)
+    return follow_up._replace(progress=done)
 
 
 def again(result: Review, now: datetime | None, policy: Policy = BUSINESS) -> Review:

@@ -225,7 +225,7 @@ def _paying(invoice: InvoiceState, on: date) -> Any:
             if one.id == invoice.id:
                 paid = invoice.model_copy(update={"status": "paid", "balance_minor": 0, "disputed_minor": 0})
                 disputed = one.invoice.fully_disputed
-                changed.append(replace(one, invoice=paid, closed_on=on, disputed_before=disputed))
+                changed.append(one._replace(invoice=paid, closed_on=on, disputed_before=disputed))
             else:
                 changed.append(one)
         return replace(ledger, follow_ups=tuple(changed))
@@ -236,7 +236,7 @@ def _paying(invoice: InvoiceState, on: date) -> Any:
 def _taking_back(invoice: InvoiceState, when: datetime) -> Any:
     def take_back(ledger: Ledger) -> Ledger:
         changed = [
-            replace(one.owed_again(when), invoice=invoice) if one.id == invoice.id else one for one in ledger.follow_ups
+            one.owed_again(when)._replace(invoice=invoice) if one.id == invoice.id else one for one in ledger.follow_ups
         ]
         return replace(ledger, follow_ups=tuple(changed))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from remit_events import escalations, invoices, notifications, schedule
-from remit_events.envelope import Event, Message
+from remit_events.envelope import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +31,10 @@ EVENT_TYPES: dict[str, type[Event]] = {
 }
 
 
-def read(message: Message) -> Event | None:
-    """The event in a message, or None when its type is unknown here (a newer producer's).
+def read(kind: str, data: bytes) -> Event | None:
+    """The event whose type and JSON body a message has; None when the type is unknown here (a newer producer's).
 
     Raises pydantic.ValidationError when a known type cannot be read.
     """
-    event_type = EVENT_TYPES.get(message.type)
-    return event_type.model_validate_json(message.data) if event_type else None
+    event_type = EVENT_TYPES.get(kind)
+    return event_type.model_validate_json(data) if event_type else None

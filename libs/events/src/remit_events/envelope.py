@@ -92,15 +92,15 @@ class Message(NamedTuple):
         """Raises KeyError or ValueError when an attribute is missing or malformed."""
         given = {name: value.decode() for name, value in headers}
         return cls(
-            id=UUID(given["ce_id"]),
-            source=given["ce_source"],
-            type=given["ce_type"],
-            time=datetime.fromisoformat(given["ce_time"]),
-            subject=given["ce_subject"],
-            partition_key=given["ce_partitionkey"],
-            sequence=int(given["ce_sequence"]),
-            data=data,
-            traceparent=given.get("traceparent"),
+            UUID(given["ce_id"]),
+            given["ce_source"],
+            given["ce_type"],
+            datetime.fromisoformat(given["ce_time"]),
+            given["ce_subject"],
+            given["ce_partitionkey"],
+            int(given["ce_sequence"]),
+            data,
+            given.get("traceparent"),
         )
 
 

@@ -50,7 +50,7 @@ class Filtered:
 
 async def record(session: Session, consumer: str, events: Sequence[tuple[UUID, str]], keys: Sequence[str]) -> Filtered:
     """Records the (id, key) pairs as had, but for blocked keys; `keys` are all keys to look up as blocked."""
-    rows = await session.execute(
+    rows = await session.fetch(
         _RECORD,
         {
             "consumer": consumer,

@@ -45,7 +45,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # unt
         self._consumer: AIOKafkaConsumer | None = None
         self._fetching: asyncio.Task[None] | None = None
         self._failure: Exception | None = None
-        self._buffer: deque[tuple[TopicPartition, ConsumerRecord]] = deque()
+        self._buffer: deque[tuple[TopicPartition, Delivered]] = deque()
         self._next: dict[TopicPartition, int] = {}
         self._first: dict[TopicPartition, int] = {}
         self._uncommitted: dict[TopicPartition, int] = {}
@@ -61,6 +61,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # unt
         while True:
             self.wake.clear()
             if records := self._take(limit):
+                self._fetch_on(consumer, limit)
                 return records
             await self._look(consumer, limit)
             if self._buffer:
@@ -190,10 +191,14 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # unt
         """Keeps a fetch under way, and lets one whose answer is here already finish."""
         if self._failure is not None:
             await self._joined()
-        if self._fetching is None or self._fetching.done():
-            self._fetching = asyncio.create_task(self._fetch(consumer, limit))
+        self._fetch_on(consumer, limit)
         for _ in range(2):
             await asyncio.sleep(0)
+
+    def _fetch_on(self, consumer: AIOKafkaConsumer, limit: int) -> None:
+        """The next records are read while those handed out are waiting for the database."""
+        if not self._buffer and (self._fetching is None or self._fetching.done()):
+            self._fetching = asyncio.create_task(self._fetch(consumer, limit))
 
     async def _fetch(self, consumer: AIOKafkaConsumer, limit: int) -> None:
         try:
@@ -205,7 +210,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # unt
             return
         for place, records in found.items():
             self._next.setdefault(place, records[0].offset)
-            self._buffer.extend((place, record) for record in records)
+            self._buffer.extend((place, self._read(record)) for record in records)
         if found:
             self.wake.set()
 
@@ -215,7 +220,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # unt
             place, record = self._buffer.popleft()
             self._first.setdefault(place, record.offset)
             self._next[place] = self._uncommitted[place] = record.offset + 1
-            taken.append(self._read(record))
+            taken.append(record)
         if taken:
             self._idle.clear()
         return taken

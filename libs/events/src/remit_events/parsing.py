@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from remit_events.bus import Delivered, Received
 from remit_events.catalogue import read
-from remit_events.envelope import Event, Message
+from remit_events.envelope import Event
 
 # Several consumers of one process read the same events; large ones are not worth keeping.
 CACHED_EVENTS = 2_048
@@ -25,7 +25,7 @@ def parse(record: Delivered) -> Received | str | None:
     if message is None:
         return record.failure or "unreadable headers"
     try:
-        event = _cached(message) if len(message.data) <= CACHED_BYTES else read(message)
+        event = (_cached if len(message.data) <= CACHED_BYTES else read)(message.type, message.data)
     except ValidationError as error:
         return describe(error)
     if event is None:
@@ -42,5 +42,5 @@ def describe(error: BaseException) -> str:
 
 
 @lru_cache(CACHED_EVENTS)
-def _cached(message: Message) -> Event | None:
-    return read(message)
+def _cached(kind: str, data: bytes) -> Event | None:
+    return read(kind, data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -203,7 +203,9 @@ def _is_array(table: Table, name: str) -> bool:
 
 
 def _items(columns: tuple[str, ...]) -> Callable[[Record], tuple[Any, ...]]:
-    return lambda row: tuple([row[name] for name in columns])
+    if len(columns) == 1:
+        return lambda row: (row[columns[0]],)
+    return itemgetter(*columns)
 
 
 def _columns(rows: Iterable[tuple[Any, ...]]) -> list[Column]:

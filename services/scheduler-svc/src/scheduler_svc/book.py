@@ -68,7 +68,7 @@ class FollowUpRecord:
     changed: bool = False
 
     def change(self, **changes: Any) -> None:
-        self.value = replace(self.value, **changes)
+        self.value = self.value._replace(**changes)
         self.changed = True
 
 

@@ -136,7 +136,7 @@ def _close(work: Work, follow_up: FollowUp) -> None:
     """Nothing is owed any more: steps that fell due before that day and had no outcome get theirs."""
     days, policy = work.days_of(follow_up), work.policy_of(follow_up)
     closed_on = follow_up.closed_on or days.local_date(work.now)
-    ruling = about_invoice(standing(work, replace(follow_up, closed_on=closed_on)))
+    ruling = about_invoice(standing(work, follow_up._replace(closed_on=closed_on)))
     assert ruling is not None  # noqa: S101  # an invoice that is not open is paid or void
     for one in plan(follow_up, policy, days, whole=True):
         progress = follow_up.progress.get(one.step.key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from functools import cache
 from uuid import UUID
 
 from remit_events.envelope import CustomerEvent
@@ -50,19 +51,20 @@ def release_review(book: Book, record: FollowUpRecord) -> bool:
 
 def choose_policies(book: Book, shelf: Shelf) -> list[tuple[FollowUpRecord, PolicyRef]]:
     """The policy that customer, profile or invoice name for each new follow-up."""
-    chosen = []
+    chosen, choose = [], cache(shelf.choose)
     for record in new_ones(book):
         customer = book.customers[record.customer_id].known()
         named = (record.value.invoice.policy_key, customer.policy_key)
-        chosen.append((record, shelf.choose(record.seller_id, customer.profile, *named)))
+        chosen.append((record, choose(record.seller_id, customer.profile, *named)))
     return chosen
 
 
 def plan_new(book: Book, chosen: Sequence[tuple[FollowUpRecord, PolicyRef]], policies: PolicyCache) -> None:
     """Gives each new follow-up its policy, and the moment it is to be looked at first."""
+    policy_of = cache(lambda seller, ref: policies.of(seller)[ref])
     for record, ref in chosen:
         customer = book.customers[record.customer_id]
-        whose, policy = customer.known(), policies.of(record.seller_id)[ref]
+        whose, policy = customer.known(), policy_of(record.seller_id, ref)
         first = first_look(record.value, policy, days_of(whose, policy), book.now)
         record.change(policy=ref, next_at=first)
         customer.look_at(first)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Literal
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 from remit_events.state import Channel, Hold, InvoiceState, Profile
@@ -17,8 +18,7 @@ Escalated = Literal["demand", "stopped"]
 NOTHING_OWED = frozenset({"paid", "void"})  # rules by which a step ends only for as long as that is so
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyRef:
+class PolicyRef(NamedTuple):
     """One version of a policy of the customer's seller."""
 
     key: str
@@ -73,9 +73,8 @@ class Debtor:
     addresses: Mapping[Channel, Address]
 
 
-@dataclass(frozen=True, slots=True)
-class FollowUp:
-    """One invoice being followed.
+class FollowUp(NamedTuple):
+    """One invoice being followed; a tuple, for two of them are made per invoice issued, and some per reminder.
 
     `entered_on` is the local day Remit learned of it; `closed_on` that on which nothing was owed any more (the day
     of payment). `shift_days` moves what is left after a catch-up; `harder_used` counts broken promises that already
@@ -86,7 +85,7 @@ class FollowUp:
     invoice: InvoiceState
     policy: PolicyRef
     entered_on: date
-    progress: Mapping[str, Progress] = field(default_factory=dict)
+    progress: Mapping[str, Progress] = MappingProxyType({})
     shift_days: int = 0
     harder_used: int = 0
     escalated: Escalated | None = None
@@ -114,8 +113,7 @@ class FollowUp:
         back = [step for step, progress in self.progress.items() if progress.reopens]
         kept = {step: progress for step, progress in self.progress.items() if step not in back}
         anew = self.anew(now)
-        return replace(
-            self,
+        return self._replace(
             progress=kept | {step: anew for step in back if anew},
             closed=False,
             closed_on=None,

@@ -78,6 +78,9 @@ def follow_up(row: Any) -> FollowUp:
     )
 
 
+_NONE_YET: Mapping[str, Any] = {}  # one and the same for all, so that a batch of new ones sends it once
+
+
 def follow_up_values(one: FollowUp, now: datetime) -> dict[str, Any]:
     """Every column of a follow-up but whose it is."""
     return {
@@ -88,7 +91,7 @@ def follow_up_values(one: FollowUp, now: datetime) -> dict[str, Any]:
         "policy_key": one.policy.key,
         "policy_version": one.policy.version,
         "entered_on": one.entered_on,
-        "progress": {step: progress_values(value) for step, value in one.progress.items()},
+        "progress": {step: progress_values(value) for step, value in one.progress.items()} or _NONE_YET,
         "shift_days": one.shift_days,
         "harder_used": one.harder_used,
         "escalated": one.escalated,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +21,7 @@ _SHARING = """
 SELECT id FROM customer WHERE seller_id = ANY(:sellers) AND addresses && CAST(:addresses AS text[])
 """
 _LOCK = """
-SELECT id, seller_id, snapshot, version, addresses, suppressed, next_at, waiting FROM customer
+SELECT id, seller_id, snapshot::text, version, addresses, suppressed, next_at, waiting FROM customer
 WHERE id = ANY(:ids) ORDER BY id FOR UPDATE
 """
 _TOUCHES = """
@@ -59,9 +60,16 @@ async def lock_customers(
 
 async def _lock(session: Session, book: Book, ids: Iterable[UUID]) -> None:
     for row in await fetch(session, _LOCK, ids=list(ids)):
-        state = CustomerState.model_validate(row.snapshot) if row.snapshot else None
-        fixed = (row.id, row.seller_id, state, row.version, row.addresses, row.suppressed, row.next_at)
-        book.customers[row.id] = CustomerRecord(*fixed, waiting=early.read(row.waiting))
+        customer_id, seller_id, snapshot, version, addresses, suppressed, next_at, waiting = row
+        state = _customer_state(snapshot) if snapshot else None
+        fixed = (customer_id, seller_id, state, version, addresses, suppressed, next_at)
+        book.customers[customer_id] = CustomerRecord(*fixed, waiting=early.read(waiting))
+
+
+@lru_cache(maxsize=4096)
+def _customer_state(snapshot: str) -> CustomerState:
+    """Of the JSON in a row: a customer comes again and again, with each of their invoices."""
+    return CustomerState.model_validate_json(snapshot)
 
 
 def _placeholder(customer_id: UUID, seller_id: UUID) -> dict[str, Any]:

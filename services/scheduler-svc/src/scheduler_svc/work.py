@@ -108,7 +108,7 @@ class Work:
         return days
 
     def change(self, invoice_id: UUID, **changes: Any) -> FollowUp:
-        changed = self.follow_ups[invoice_id] = replace(self.follow_ups[invoice_id], **changes)
+        changed = self.follow_ups[invoice_id] = self.follow_ups[invoice_id]._replace(**changes)
         return changed
 
     def standing(self, slot: Slot) -> Progress | None:
