@@ -6,6 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -46,36 +47,48 @@ class Processes:
         self._groups = groups
 
     def cpu(self) -> dict[str, float]:
-        """A process that is a root of its own does not count with its parent; what has ended counts no more."""
-        seconds, parents = _table()
+        """What has ended counts with whoever waited for it, as a backend does with its server: no group falls back.
+
+        A process that is a root of its own does not count with its parent. This process starts such roots, and counts
+        without what it waited for.
+        """
+        table = _table()
         roots = {pid: name for name, root in self._groups.items() if (pid := root()) is not None}
         found = dict.fromkeys(self._groups, 0.0)
-        for pid, taken in seconds.items():
-            above: int | None = pid
-            while above is not None and above not in roots:
-                above = parents.get(above)
-            if above is not None:
-                found[roots[above]] += taken
+        for pid, one in table.items():
+            above = pid
+            while above in table and above not in roots:
+                above = table[above].parent
+            if above in roots:
+                found[roots[above]] += one.own + (0.0 if pid == os.getpid() else one.ended)
         return found
 
 
-def _table() -> tuple[dict[int, float], dict[int, int]]:
-    seconds, parents = {}, {}
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """CPU seconds of a process itself, and of its children that ended and were waited for, with theirs (proc(5))."""
+
+    parent: int
+    own: float
+    ended: float
+
+
+def _table() -> dict[int, _Taken]:
+    found = {}
     for folder in PROC.glob("[0-9]*"):
         try:
             fields = (folder / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
-        pid = int(folder.name)
-        parents[pid] = int(fields[1])
-        seconds[pid] = (int(fields[11]) + int(fields[12])) / TICK
-    return seconds, parents
+        user, system, ended_user, ended_system = (int(ticks) / TICK for ticks in fields[11:15])
+        found[int(folder.name)] = _Taken(int(fields[1]), user + system, ended_user + ended_system)
+    return found
 
 
 def below(root: int) -> list[int]:
     """The ids of a process and of all its descendants."""
-    _, parents = _table()
+    table = _table()
     found = [root]
     for pid in found:
-        found += [child for child, parent in parents.items() if parent == pid]
+        found += [child for child, one in table.items() if one.parent == pid]
     return found

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 from xml.etree import ElementTree
 
 from remit_bench.__main__ import PATHS
+from remit_bench.machine import Processes
 from remit_bench.measure import Comparison, Figure, Measured, Timed
 from remit_bench.page import BEGIN, END, write_page
 from remit_bench.results import table, write
@@ -52,3 +56,32 @@ def test_the_page_and_the_table_come_from_the_files(tmp_path: Path):
 def test_every_path_can_be_loaded():
     for name in PATHS:
         assert callable(import_module(f"remit_bench.paths.{name}").run)
+
+
+# Takes as much of the processor itself as a child then does that has ended when it says so, as a backend of PostgreSQL
+# ends; the rest of its life it waits.
+BURN = "import time\nwhile time.process_time() < 0.2: pass\n"
+PARENT = f"""{BURN}
+import subprocess, sys
+print("before", flush=True); sys.stdin.readline()
+subprocess.run([sys.executable, "-c", {BURN!r}], check=True)
+print("after", flush=True); sys.stdin.readline()
+"""
+
+
+def test_what_ended_counts_with_whoever_waited_for_it():
+    command = [sys.executable, "-c", PARENT]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdin is not None
+        assert parent.stdout is not None
+        processes = Processes({"group": lambda: parent.pid, "client": os.getpid})
+        parent.stdout.readline()
+        before = processes.cpu()
+        print(file=parent.stdin, flush=True)
+        parent.stdout.readline()
+        after = processes.cpu()
+        print(file=parent.stdin, flush=True)
+    assert before["group"] >= 0.15
+    assert after["group"] - before["group"] >= 0.15
+    waited_for = processes.cpu()["client"] - after["client"]
+    assert waited_for < 0.15, "a group of its own does not count with whoever started it"
