@@ -18,6 +18,7 @@ from scheduler_svc.channels import addresses
 from scheduler_svc.ledger import Debtor, FollowUp, Ledger, PolicyRef
 from scheduler_svc.policy import Policy
 from scheduler_svc.policy_file import shipped
+from scheduler_svc.records import address_keys
 from scheduler_svc.review import assume_sent, review
 from scheduler_svc.work import Decision, Touch
 
@@ -56,6 +57,7 @@ def make_debtor(closed: frozenset[tuple[Channel, str]] = frozenset(), **given: A
 
 
 def debtor_of(state: CustomerState, closed: frozenset[tuple[Channel, str]] = frozenset()) -> Debtor:
+    suppressed = [f"{channel}:{sha}" for channel, sha in closed]
     return Debtor(
         id=state.id,
         seller_id=SELLER,
@@ -65,7 +67,7 @@ def debtor_of(state: CustomerState, closed: frozenset[tuple[Channel, str]] = fro
         country=state.country,
         timezone=state.timezone,
         hold=state.hold,
-        addresses=addresses(state, closed),
+        addresses=addresses(address_keys(state), suppressed, sms_consent=state.sms_consent),
     )
 
 

@@ -190,7 +190,7 @@ class Book:
         record = self.follow_ups[slot.invoice_id]
         customer = self.customers[record.customer_id]
         state = customer.known()
-        whose = debtor(record.seller_id, state, customer.suppressed)
+        whose = debtor(record.seller_id, state, customer.addresses, customer.suppressed)
         decision = Decision(
             invoice=record.value.invoice,
             policy=record.value.policy,

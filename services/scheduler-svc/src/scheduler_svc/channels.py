@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from remit_events.addresses import address_hash, address_of
-from remit_events.state import Channel, CustomerState
+from remit_events.state import Channel
 from scheduler_svc.ledger import Address, Debtor
 
 FALLBACK_ORDER = (Channel.EMAIL, Channel.SMS, Channel.LETTER)
+NO_ADDRESS = Address(None, "no-address")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +46,22 @@ def in_order(channels: Iterable[Channel]) -> tuple[Channel, ...]:
     return tuple(channel for channel in FALLBACK_ORDER if channel in given)
 
 
-def addresses(customer: CustomerState, suppressed: frozenset[tuple[Channel, str]]) -> dict[Channel, Address]:
-    """How a customer can be reached: address known, not suppressed, consent where needed (a number is none)."""
-    return {channel: _address(customer, channel, suppressed) for channel in Channel}
+def addresses(keys: Iterable[str], suppressed: Iterable[str], *, sms_consent: bool) -> dict[Channel, Address]:
+    """How a customer can be reached: address known, not suppressed, consent where needed (a number is none).
+
+    `keys` and `suppressed` are `channel:sha256`, as they stand in the tables.
+    """
+    closed = frozenset(suppressed)
+    known = {key.partition(":")[0]: key for key in keys}
+    return {channel: _address(channel, known.get(channel), closed, sms_consent) for channel in FALLBACK_ORDER}
 
 
-def _address(customer: CustomerState, channel: Channel, suppressed: frozenset[tuple[Channel, str]]) -> Address:
-    written = address_of(customer, channel)
-    if not written:
-        return Address(None, "no-address")
-    sha = address_hash(channel, written)
-    if (channel, sha) in suppressed:
+def _address(channel: Channel, key: str | None, closed: frozenset[str], sms_consent: bool) -> Address:
+    if key is None:
+        return NO_ADDRESS
+    sha = key.partition(":")[2]
+    if key in closed:
         return Address(sha, "suppressed")
-    if channel is Channel.SMS and not customer.sms_consent:
+    if channel is Channel.SMS and not sms_consent:
         return Address(sha, "no-consent")
     return Address(sha)

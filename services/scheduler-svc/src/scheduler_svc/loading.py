@@ -173,7 +173,7 @@ async def load(
     more = {row.invoice_id for row in demands} | {UUID(i["invoice_id"]) for row in failed for i in row.listed} | {*also}
     follow_ups = await fetch(session, _FOLLOW_UPS, ids=ids, more=list(more))
     debtors = {
-        row.id: records.debtor(row.seller_id, CustomerState.model_validate(row.snapshot), row.suppressed)
+        row.id: records.debtor(row.seller_id, CustomerState.model_validate(row.snapshot), row.addresses, row.suppressed)
         for row in known
     }
     batch = Batch(known, defaultdict(list), defaultdict(list), defaultdict(list), ContactBook(), debtors)

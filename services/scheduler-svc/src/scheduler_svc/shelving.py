@@ -15,6 +15,7 @@ from remit_service.bulk import execute, fetch, insert_rows, new_id, update_rows
 from scheduler_svc import early, records
 from scheduler_svc import tables as t
 from scheduler_svc.book import Book, CustomerRecord, DemandRecord, FollowUpRecord, TouchRecord
+from scheduler_svc.channels import addresses
 from scheduler_svc.storing import demand_values
 
 _SHARING = """
@@ -184,7 +185,8 @@ def _with_owner(one: FollowUpRecord | DemandRecord, values: dict[str, Any]) -> d
 def _contact(book: Book, touch: TouchRecord) -> dict[str, Any]:
     """A touch that was given up and turns out to have reached somebody counts after all."""
     customer = book.customers[touch.customer_id]
-    reached = records.debtor(touch.seller_id, customer.known(), customer.suppressed).addresses
+    consent = customer.known().sms_consent
+    reached = addresses(customer.addresses, customer.suppressed, sms_consent=consent)
     return {
         "id": new_id(),
         "seller_id": touch.seller_id,
