@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from remit_testing.fixtures import MakeDatabase
 from remit_testing.notifier import World
+from remit_testing.statements import sent_by
 from remit_testing.twilio import SID, TOKEN, TwilioServer
 
 from notifier_svc.providers import Result
@@ -265,6 +266,23 @@ async def test_statuses_are_polled(world: World, twilio: TwilioServer) -> None:
     assert (failed.reason_class, failed.touch_failed) == ("twilio-30005", True)
     assert delivered.touch_id != failed.touch_id
     assert [event.reason for event in await world.told(ContactSuppressed)] == ["invalid-number"]
+
+
+async def test_what_was_taken_before_is_not_looked_at_again(world: World, twilio: TwilioServer) -> None:
+    """Twilio lists a day and more each time, of which most was taken long ago."""
+    await text(world)
+    for n in range(5):
+        twilio.receive(NUMBER, OURS, f"later {n}")
+    for _ in range(2):
+        await world.settle()
+    poll = world.task("twilio-poll")
+    with sent_by(world.service.db.engine) as statements:
+        assert await poll.run() == 0
+    assert len([one for one in statements if one.startswith("INSERT")]) == 1, "how far was read"
+    assert len(await world.told(ReplyReceived)) == 5
+    twilio.receive(NUMBER, OURS, "and again")
+    assert await poll.run() == 1
+    assert len(await world.told(ReplyReceived)) == 6
 
 
 async def test_replies_are_polled_and_taken_once(world: World, twilio: TwilioServer) -> None:

@@ -25,6 +25,8 @@ from remit_events.state import Channel, CustomerState, SellerState
 from remit_service.tables import seller
 
 OPT_OUT = "opt-out"
+# Stands in the place of a status: a message of a debtor's is taken once, however it comes.
+INBOUND = "inbound"
 # How far a message has got; Twilio's callbacks may overtake each other.
 _ACCEPTED = {"accepted": 0, "scheduled": 0, "queued": 1, "sending": 2, "sent": 3, "delivered": 4, "read": 5}
 _LOST = frozenset({"undelivered", "failed", "canceled"})
@@ -46,14 +48,6 @@ async def first_time(session: Session, sid: str, status: str, now: datetime) -> 
     """Whether this callback is new: a replay finds the row of the first and does nothing."""
     row = insert(t.callback).values(message_sid=sid, message_status=status, received_at=now)
     return (await session.execute(row.on_conflict_do_nothing().returning(t.callback.c.message_sid))).first() is not None
-
-
-async def known(session: Session, sid: str) -> bool:
-    """Whether an inbound message was taken before."""
-    row = select(t.callback.c.message_sid).where(
-        t.callback.c.message_sid == sid, t.callback.c.message_status == "inbound"
-    )
-    return (await session.execute(row)).first() is not None
 
 
 async def message_status(
@@ -78,7 +72,7 @@ async def message_status(
 
 async def answer(session: Session, inbound: Inbound, now: datetime) -> str | None:
     """Takes an inbound SMS; gives the text to confirm a stop with, once."""
-    if not await first_time(session, inbound.sid, "inbound", now):
+    if not await first_time(session, inbound.sid, INBOUND, now):
         return None
     sha256 = address_hash(Channel.SMS, inbound.sender)
     reached = await customers_at(session, Channel.SMS, sha256)

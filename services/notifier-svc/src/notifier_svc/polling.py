@@ -40,6 +40,10 @@ _UNKNOWN = text("SELECT id FROM delivery WHERE status = 'unknown' AND provider =
 
 _USED = text("SELECT provider_id FROM delivery WHERE provider_id = ANY(CAST(:sids AS text[]))")
 
+_TAKEN = text("""
+SELECT message_sid, message_status FROM callback WHERE message_sid = ANY(CAST(:sids AS text[]))
+""")
+
 _IN_FLIGHT = text("""
 SELECT id, provider_id, sent_at FROM delivery
 WHERE status = 'sent' AND provider = 'twilio' AND delivered_at IS NULL AND sent_at > :since
@@ -129,8 +133,9 @@ class Poll:
         except _FAULTS as error:
             log.warning("not polled", **describe(error))
             return 0
-        done = await self._statuses([message for message in listed if message.sid in in_flight])
-        for message in sorted((m for m in listed if m.inbound), key=lambda m: m.created_at):
+        new = await self._new([message for message in listed if message.inbound or message.sid in in_flight])
+        done = await self._statuses([message for message in new if not message.inbound])
+        for message in sorted((m for m in new if m.inbound), key=lambda m: m.created_at):
             done += await self._reply(message)
         async with self._db.transaction() as session:
             row = insert(t.poll_cursor).values(name=self.name, read_to=now)
@@ -144,6 +149,13 @@ class Poll:
             rows = (await session.execute(_IN_FLIGHT, {"since": now - FOLLOWED})).all()
         since = min([read_to or now - timedelta(days=1), *(row.sent_at for row in rows)])
         return since - timedelta(days=1), {row.provider_id for row in rows}
+
+    async def _new(self, listed: Sequence[TwilioMessage]) -> list[TwilioMessage]:
+        """Without what was taken before: Twilio lists a day and more, again and again."""
+        async with self._db.reading() as session:
+            rows = await session.execute(_TAKEN, {"sids": [message.sid for message in listed]})
+            taken = {(row.message_sid, row.message_status) for row in rows}
+        return [one for one in listed if (one.sid, inbound.INBOUND if one.inbound else one.status) not in taken]
 
     async def _statuses(self, messages: Sequence[TwilioMessage]) -> int:
         done = 0
@@ -161,12 +173,11 @@ class Poll:
     async def _reply(self, message: TwilioMessage) -> int:
         came = Inbound(sid=message.sid, sender=message.sender, to=message.to, body=message.body)
         async with self._db.transaction() as session:
-            new = not await inbound.known(session, message.sid)
-            said = await inbound.answer(session, came, self._clock.now()) if new else None
+            said = await inbound.answer(session, came, self._clock.now())
         if said:
             # At most once: when this is lost, the number is closed all the same.
             await self._twilio.create(message.sender, said, {"from_": message.to})
-        return int(new)
+        return 1
 
 
 class Pace:
