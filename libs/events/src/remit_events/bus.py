@@ -51,7 +51,7 @@ def screen(records: Sequence[Record], refuse: Callable[[Record], str | None]) ->
     stuck: set[tuple[str, str]] = set()
     refusals: list[str | None] = []
     for record in records:
-        reason = BEHIND if (record.topic, record.key) in stuck else refuse(record)
+        reason = BEHIND if stuck and (record.topic, record.key) in stuck else refuse(record)
         if reason:
             stuck.add((record.topic, record.key))
         refusals.append(reason)

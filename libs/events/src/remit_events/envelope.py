@@ -75,17 +75,10 @@ class Message(NamedTuple):
 
     def headers(self) -> list[tuple[str, bytes]]:
         """The record's headers, `ce_*` plus content type and trace context."""
-        found = [
-            *_same_for_all(self.source, self.type),
-            ("ce_id", str(self.id).encode()),
-            ("ce_time", self.time.isoformat().encode()),
-            ("ce_subject", self.subject.encode()),
-            ("ce_partitionkey", self.partition_key.encode()),
-            ("ce_sequence", b"%d" % self.sequence),
-        ]
-        if self.traceparent:
-            found.append(("traceparent", self.traceparent.encode()))
-        return found
+        key = self.partition_key.encode()
+        return headers_of(
+            self.source, self.type, self.id, self.time, self.subject, key, self.sequence, self.traceparent
+        )
 
     @classmethod
     def from_headers(cls, headers: list[tuple[str, bytes]], data: bytes) -> Message:
@@ -102,6 +95,23 @@ class Message(NamedTuple):
             data,
             given.get("traceparent"),
         )
+
+
+def headers_of(
+    source: str, kind: str, event_id: UUID, time: datetime, subject: str, key: bytes, sequence: int, trace: str | None
+) -> list[tuple[str, bytes]]:
+    """The headers of one event; apart from Message, for a relay makes them of every row it reads."""
+    found = [
+        *_same_for_all(source, kind),
+        ("ce_id", str(event_id).encode()),
+        ("ce_time", time.isoformat().encode()),
+        ("ce_subject", subject.encode()),
+        ("ce_partitionkey", key),
+        ("ce_sequence", b"%d" % sequence),
+    ]
+    if trace:
+        found.append(("traceparent", trace.encode()))
+    return found
 
 
 @lru_cache(1_000)

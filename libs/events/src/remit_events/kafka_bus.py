@@ -34,6 +34,10 @@ SEND_SECONDS = 30
 # Well below what a topic takes, so that only a single record can be too large for it.
 BATCH_BYTES = 262_144
 
+# A body so much smaller than a record may be is not weighed with its headers: were those huge, the broker says so.
+SMALL_BYTES = MAX_RECORD_BYTES // 2
+MANY_HEADERS = 20
+
 REFUSALS = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidMessageError, InvalidTimestampError)
 
 Batch = list[int]  # places in the list that is being published
@@ -213,6 +217,8 @@ def _build(producer: AIOKafkaProducer, records: Sequence[Record], batch: Batch) 
 
 
 def _refusal(record: Record) -> str | None:
+    if len(record.value) < SMALL_BYTES and len(record.headers) < MANY_HEADERS:
+        return None
     if record.size() > MAX_RECORD_BYTES:
         return f"record of {record.size()} bytes is larger than {MAX_RECORD_BYTES}"
     return None

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from remit_events.bus import Record
-from remit_events.envelope import Event, Message
+from remit_events.envelope import Event, headers_of
 from remit_events.ids import new_ids
 from remit_events.session import Session
 from remit_events.tracing import traceparent
@@ -70,15 +70,15 @@ def _rows(events: Sequence[Event | Written]) -> list[tuple[Any, ...]]:
 
 def to_record(row: Any, source: str) -> Record:
     """A row of the outbox, whole or the columns read here, as it is published by `source` (`/invoice-svc`)."""
-    message = Message(
-        id=row["event_id"],
-        source=source,
-        type=row["type"],
-        time=row["time"],
-        subject=str(row["aggregate_id"]),
-        partition_key=row["key"],
-        sequence=row["aggregate_version"],
-        data=row["payload"].encode(),
-        traceparent=row["traceparent"],
+    key = row["key"]
+    headers = headers_of(
+        source,
+        row["type"],
+        row["event_id"],
+        row["time"],
+        str(row["aggregate_id"]),
+        key.encode(),
+        row["aggregate_version"],
+        row["traceparent"],
     )
-    return Record.of(row["topic"], message)
+    return Record(row["topic"], key, row["payload"].encode(), headers)
