@@ -44,7 +44,7 @@ def _text(text: str | None) -> str:
 
 
 def _day(day: date | None) -> str:
-    return "null" if day is None else f'"{day}"'
+    return "null" if day is None else f'"{day.isoformat()}"'
 
 
 def _moment(moment: datetime) -> str:
