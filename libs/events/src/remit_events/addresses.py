@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha256
 
 from remit_events.state import Channel, CustomerState
@@ -13,6 +14,7 @@ def address_of(customer: CustomerState, channel: Channel) -> str | None:
     return given if given and given.strip() else None
 
 
+@lru_cache(4096)  # a message's way asks for the same address several times
 def address_hash(channel: Channel, address: str) -> str:
     """SHA-256 (hex): e-mail without regard to case, numbers without spaces, postal addresses by their words."""
     plain = "".join(address.split()) if channel is Channel.SMS else " ".join(address.split())

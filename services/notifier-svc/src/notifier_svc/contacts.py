@@ -81,7 +81,7 @@ WHERE customer.version < excluded.version
 """)
 
 # In id order, as every transaction that emits events about customers does first.
-_LOCK = text("SELECT id, snapshot FROM customer WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
+_LOCK = text("SELECT id, snapshot::text FROM customer WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE")
 
 _CLOSED = text("""
 SELECT seller_id, channel, address_sha256, kind FROM suppression WHERE address_sha256 = ANY(CAST(:hashes AS text[]))
@@ -117,7 +117,7 @@ def _row(seller_id: UUID, state: CustomerState) -> dict[str, object]:
 async def locked(session: Session, ids: Iterable[UUID]) -> dict[UUID, CustomerState]:
     """Those of `ids` that are known, with their rows locked in id order."""
     rows = await session.execute(_LOCK, {"ids": sorted(set(ids))})
-    return {row.id: CustomerState.model_validate(row.snapshot) for row in rows}
+    return {row.id: CustomerState.model_validate_json(row.snapshot) for row in rows}
 
 
 async def closed_addresses(session: Session, customers: Collection[CustomerState]) -> Closed:

@@ -46,6 +46,8 @@ class UnsubscribeLinks:
         address = address_of(claim.customer, Channel.EMAIL)
         if address is None:
             return Links()
+        if self._public_url is None:
+            return self._with("", claim.seller)
         said = f"unsubscribe\n{claim.seller.id}\n{claim.customer.id}\n{address.sha256}".encode()
         token = urlsafe_b64encode(hmac.digest(self._key, said, "sha256")).decode().rstrip("=")
         return self._with(token, claim.seller)

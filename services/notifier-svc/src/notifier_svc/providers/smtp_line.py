@@ -155,7 +155,9 @@ def as_data(message: bytes) -> bytes:
     lines = message.count(b"\r\n")
     if not message.endswith(b"\r\n") or message.count(b"\n") != lines or message.count(b"\r") != lines:
         raise ValueError("a line of the message does not end in CRLF")
-    return message.replace(b"\r\n.", b"\r\n..") + b".\r\n"
+    if b"\r\n." in message:
+        message = message.replace(b"\r\n.", b"\r\n..")
+    return message + b".\r\n"
 
 
 def _goes_on(answer: Answer) -> bool:

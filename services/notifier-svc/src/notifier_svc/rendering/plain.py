@@ -68,13 +68,14 @@ def _values(entries: Sequence[Entry], totals: Sequence[Row]) -> Iterable[str]:
 
 def _wrapped(text: str, indent: str = "") -> str:
     """Greedy wrapping at plain spaces only: what no-break spaces hold together stays together."""
-    if len(text) <= WIDTH - len(indent):
+    width = WIDTH - len(indent)
+    if len(text) <= width:
         return indent + text
-    lines, line = [], indent
-    for word in text.split(" "):
-        if len(line) + len(word) >= WIDTH and line.strip():
-            lines.append(line.rstrip(" "))
-            line = indent
-        line += word + " "
-    lines.append(line.rstrip(" "))
-    return "\n".join(lines)
+    lines = []
+    while len(text) >= width:
+        end = text.rfind(" ", 0, width)
+        if end < 0 and (end := text.find(" ")) < 0:  # a word longer than a line stands on one of its own
+            break
+        lines.append(indent + text[:end])
+        text = text[end + 1 :]
+    return "\n".join([*lines, indent + text])

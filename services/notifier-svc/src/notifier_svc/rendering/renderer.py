@@ -6,15 +6,17 @@ import hashlib
 from collections.abc import Collection
 
 from notifier_svc.rendering import letter, plain, sms
-from notifier_svc.rendering.body import Body, lay_out
+from notifier_svc.rendering.body import lay_out
 from notifier_svc.rendering.clean import plain as plain_spaces
 from notifier_svc.rendering.context import MessageContext, Rendered
-from notifier_svc.rendering.language import Choice, between
+from notifier_svc.rendering.html import Layout
+from notifier_svc.rendering.language import between
 from notifier_svc.rendering.view import build
-from notifier_svc.rendering.wordings import Entry, Prose, Wordings
+from notifier_svc.rendering.wordings import Entry, Wordings
 from remit_events.state import Channel
 
 _WORDINGS = Wordings()
+_LAYOUT = Layout(_WORDINGS.jinja)
 
 
 def catalogue() -> list[Entry]:
@@ -34,7 +36,7 @@ def render(message: MessageContext, *, channels: Collection[Channel]) -> Rendere
     prose = _WORDINGS.write(template, view, choice)
     body = lay_out(message, view, prose, choice.language)
     subject, text = plain_spaces(prose.subject), plain.write(prose, body, choice.language)
-    html = _html(prose, body, choice, view.seller, subject)
+    html = _LAYOUT.write(prose, body, choice, view.seller, subject)
     short = sms.write(message, view, prose.heading, choice) if Channel.SMS in channels else None
     pdf = letter.write(message, view, prose, body, choice) if Channel.LETTER in channels else None
     mail = (subject, text, html) if Channel.EMAIL in channels else ()
@@ -46,19 +48,6 @@ def render(message: MessageContext, *, channels: Collection[Channel]) -> Rendere
         digest=_digest(*mail, short, pdf),
         sms=short,
         letter=pdf,
-    )
-
-
-def _html(prose: Prose, body: Body, choice: Choice, seller: str, subject: str) -> str:
-    return _WORDINGS.jinja.get_template("shared/mail.html.j2").render(
-        tag=choice.tag,
-        subject=subject,
-        seller=seller,
-        heading=prose.heading,
-        opening=prose.opening,
-        closing=prose.closing,
-        words=choice.language.labels,
-        **body._asdict(),
     )
 
 

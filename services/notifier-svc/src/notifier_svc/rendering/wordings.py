@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,7 +28,7 @@ _MILDER = (Tone.FINAL, Tone.FIRM, Tone.NEUTRAL, Tone.FRIENDLY)
 _BLANK_LINES = re.compile(r"\n[ \t]*\n\s*")
 _WRAPPING = re.compile(r"[\t\n][ \t\n]*| [ \t\n]+")  # a single space is one already
 _SUBJECT_LIMIT = 200
-_FACTS = (Part, Line, Claim, Received)
+_FACTS = {kind: frozenset(kind.__dataclass_fields__) for kind in (View, Part, Line, Claim, Received)}
 
 
 class Entry(NamedTuple):
@@ -53,10 +54,10 @@ class Prose:
 class _Environment(ImmutableSandboxedEnvironment):
     """The sandbox, told that our own frozen facts are safe to read: its general check costs more than the rendering."""
 
-    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        if isinstance(obj, _FACTS):
-            return attr in obj.__dataclass_fields__
-        return super().is_safe_attribute(obj, attr, value)
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if attribute in _FACTS.get(type(obj), ()):
+            return getattr(obj, attribute)
+        return super().getattr(obj, attribute)
 
 
 def environment(folder: Path = TEMPLATES) -> ImmutableSandboxedEnvironment:
@@ -79,6 +80,7 @@ class Wordings:
         self.jinja = environment(folder)
         names = (path.relative_to(folder).as_posix() for path in folder.glob("*/**/*.j2"))
         self._names = {name.removesuffix(".j2") for name in names if not name.startswith("shared/")}
+        self.find = lru_cache(1024)(self._find)
 
     def catalogue(self) -> list[Entry]:
         """Every standard wording, by stage, tone and language."""
@@ -92,7 +94,7 @@ class Wordings:
             found, key=lambda e: (list(Stage).index(e.stage), list(Tone).index(e.tone) if e.tone else -1, e[2])
         )
 
-    def find(self, language: str, stage: Stage, tone: Tone | None, named: str = "") -> Template:
+    def _find(self, language: str, stage: Stage, tone: Tone | None, named: str = "") -> Template:
         """The wording of the set `named`, else the standard one. LookupError when the language lacks the stage."""
         start = _MILDER.index(tone or Tone.NEUTRAL)
         tones = [f"{stage}.{t}" for t in (*_MILDER[start:], *reversed(_MILDER[:start]))]
