@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
+from prometheus_client import REGISTRY
 from remit_testing.notifier import World
 from remit_testing.notifier_samples import demand_terms
 
+from notifier_svc.deliveries import TOGETHER
 from notifier_svc.modes import FOLDER_AT_ONCE
 from notifier_svc.sending import LEAST_ASKED
 from remit_events.notifications import ReminderCancelled, ReminderSent
@@ -39,9 +41,18 @@ async def test_what_is_asked_again_is_about_what_goes_next(open_world: Any) -> N
     await world.publish(*(world.due(customer, world.invoice(customer)) for _ in range(100)))
     await world.settle()
     assert len(await world.told(ReminderSent)) == 100
-    first, *again = (len(asked) for asked in world.peers.asked)
-    assert first == 100
-    assert max(again) <= LEAST_ASKED
+    assert max(len(asked) for asked in world.peers.asked) <= max(LEAST_ASKED, TOGETHER)
+
+
+async def test_no_more_is_asked_about_than_soon_goes(open_world: Any) -> None:
+    world = await open_world(balance_max_age=5)
+    customer = await world.customer()
+    before = REGISTRY.get_sample_value("remit_answer_age_seconds_count", {"service": "notifier-svc"}) or 0
+    await world.publish(*(world.due(customer, world.invoice(customer)) for _ in range(100)))
+    await world.settle()
+    assert [len(asked) for asked in world.peers.asked] == [TOGETHER, TOGETHER, TOGETHER, 100 - 3 * TOGETHER]
+    count = REGISTRY.get_sample_value("remit_answer_age_seconds_count", {"service": "notifier-svc"})
+    assert count == before + 100
 
 
 async def test_few_transactions_store_many_results(open_world: Any) -> None:

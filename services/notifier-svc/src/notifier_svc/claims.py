@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -65,9 +66,15 @@ class Batch:
 
     token: UUID
     claims: list[Claim]
+    taken: Counter[str] = field(default_factory=Counter)  # by each provider
+
+    def part(self, first: int, size: int) -> Batch:
+        """Some of its touches."""
+        return Batch(self.token, self.claims[first : first + size], self.taken)
 
 
-# A touch whose seller is not known here yet joins nothing and is looked at again when its lease has passed.
+# A touch whose seller is not known here yet joins nothing and is looked at again when its lease has passed. JSON comes
+# as text: what is made a model of needs not be made dictionaries of before.
 _CLAIM = text("""
 WITH due AS MATERIALIZED (
     SELECT id FROM touch WHERE next_at <= :now ORDER BY next_at, id LIMIT :size FOR UPDATE SKIP LOCKED
@@ -75,12 +82,12 @@ WITH due AS MATERIALIZED (
     UPDATE touch SET next_at = :lease, claim = :token, worker = :worker FROM due WHERE touch.id = due.id
     RETURNING touch.*
 )
-SELECT claimed.id, claimed.stage, claimed.step, claimed.tone, claimed.body, claimed.attempts, claimed.held_by,
-       claimed.valid_until, claimed.traceparent, EXISTS (
+SELECT claimed.id, claimed.stage, claimed.step, claimed.tone, claimed.body::text AS body, claimed.attempts,
+       claimed.held_by, claimed.valid_until, claimed.traceparent, EXISTS (
            SELECT FROM delivery AS other WHERE other.touch_id = claimed.id
            AND other.status IN ('sending', 'sent', 'unknown')) AS sent,
-       customer.snapshot AS customer, seller.id AS seller_id, seller.version AS seller_version,
-       seller.snapshot AS seller, coalesce(live_switch.is_on, false) AS live,
+       customer.snapshot::text AS customer, seller.id AS seller_id, seller.version AS seller_version,
+       seller.snapshot::text AS seller, coalesce(live_switch.is_on, false) AS live,
        delivery.id AS delivery_id, delivery.channel, delivery.recipient, delivery.recipient_sha256,
        delivery.message_id, delivery.attempts AS tries, suppression.kind
 FROM claimed
@@ -129,11 +136,11 @@ def _claim(row: Any, sellers: Sellers) -> Claim:
     return Claim(
         id=row.id,
         seller=_seller(row, sellers),
-        customer=CustomerState.model_validate(row.customer),
+        customer=CustomerState.model_validate_json(row.customer),
         stage=Stage(row.stage),
         step=row.step,
         tone=Tone(row.tone) if row.tone else None,
-        body=TouchBody.model_validate(row.body),
+        body=TouchBody.model_validate_json(row.body),
         attempts=row.attempts,
         held_by=row.held_by,
         valid_until=row.valid_until,
@@ -148,7 +155,7 @@ def _seller(row: Any, sellers: Sellers) -> SellerState:
     """Parsed once per version."""
     known = sellers.get(row.seller_id)
     if known is None or known.version != row.seller_version:
-        known = sellers[row.seller_id] = SellerState.model_validate(row.seller)
+        known = sellers[row.seller_id] = SellerState.model_validate_json(row.seller)
     return known
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 import structlog
 
 from notifier_svc import claims, marking, metrics, results
-from notifier_svc.balances import Check, StillOwed, UnansweredError
+from notifier_svc.balances import StillOwed, UnansweredError
 from notifier_svc.claims import Batch
 from notifier_svc.planning import Hand, Plan, Planner, not_storable, unanswered
 from notifier_svc.results import Done
@@ -30,6 +30,9 @@ from remit_service.logs import describe
 # How long what this process knows about the next due touch is believed, as other processes may add some.
 BELIEVED_SECONDS = 2.0
 RECORD_TRIES = 8
+# How many touches are asked about and written together. A payment between the question and the hand-over comes too
+# late for its reminder: of more, the last would wait too long behind the others.
+TOGETHER = 32
 # After so many batches run() returns, so that its loop can look whether it is to stop.
 ROUNDS = 5
 
@@ -145,17 +148,20 @@ class Deliveries:
 
     async def _settle(self, batch: Batch) -> int:
         """All of one batch; gives how many of it are due again at once."""
-        plans, check = await self._decided(batch)
-        again = sum(len(plan.rerouted) for plan in plans)
-        # What needs no provider is stored with the first portion.
-        plans = sorted(plans, key=lambda plan: bool(plan.hands))
-        hands = {hand.job.id: hand for plan in plans for hand in plan.hands}
-        if check is None or not hands:
-            await self._marked(batch, plans)
-            return again
-        round_ = Round(self._still_owed, self._closed_since, self._clock, hands)
+        again = 0
         failure: Exception | None = None
-        async for done in hand_over(round_, plans, lambda portion: self._marked(batch, portion)):
+        round_ = Round(self._still_owed, self._closed_since, self._clock)
+        parts = (batch.part(first, TOGETHER) for first in range(0, len(batch.claims), TOGETHER))
+
+        async def prepare() -> list[Plan]:
+            nonlocal again
+            plans = await self._decided(part) if (part := next(parts, None)) else []
+            again += sum(len(plan.rerouted) for plan in plans)
+            round_.waiting |= {hand.job.id: hand for plan in plans for hand in plan.hands}
+            # What needs no provider is stored with the first portion.
+            return sorted(plans, key=lambda plan: bool(plan.hands))
+
+        async for done in hand_over(round_, prepare, lambda portion: self._marked(batch, portion)):
             try:
                 again += await self._record(done)
             except Exception as error:
@@ -164,7 +170,7 @@ class Deliveries:
             raise failure
         return again
 
-    async def _decided(self, batch: Batch) -> tuple[list[Plan], Check | None]:
+    async def _decided(self, batch: Batch) -> list[Plan]:
         asked = {invoice for claim in batch.claims for invoice in claim.invoice_ids}
         try:
             check = await self._still_owed.ask(asked, {claim.seller.id for claim in batch.claims})
@@ -172,12 +178,12 @@ class Deliveries:
             metrics.unanswered(error.who)
             log.warning("not answered, nothing sent", who=error.who, reason=str(error), touches=len(batch.claims))
             now = self._clock.now()
-            return [unanswered(claim, f"unanswered: {error.who}", now) for claim in batch.claims], None
+            return [unanswered(claim, f"unanswered: {error.who}", now) for claim in batch.claims]
         reminders, now = await self._reminders(batch), self._clock.now()
         if any(job.channel is Channel.LETTER for claim in batch.claims for job in claim.jobs):
             # Typesetting takes 20 ms a letter, too long for the event loop.
-            return await asyncio.to_thread(self._planner.plan, batch.claims, check, reminders, now), check
-        return self._planner.plan(batch.claims, check, reminders, now), check
+            return await asyncio.to_thread(self._planner.plan, batch, check, reminders, now)
+        return self._planner.plan(batch, check, reminders, now)
 
     async def _reminders(self, batch: Batch) -> dict[UUID, int]:
         """Only a demand needs to know how often was reminded."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 SERVICE = "notifier-svc"
 
@@ -15,10 +15,21 @@ _UNANSWERED = Counter(
 _LEFT_ALONE = Gauge(
     "remit_provider_left_alone", "1 while a provider is left alone after failures", ["service", "provider"]
 )
+_ANSWER_AGE = Histogram(
+    "remit_answer_age_seconds",
+    "Age of invoice-svc's answer when a message is handed over: a payment since then comes too late for it",
+    ["service"],
+    buckets=(0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.25),
+)
 
 
 def handed_over(channel: str, provider: str, result: str) -> None:
     _HANDED_OVER.labels(SERVICE, channel, provider, result).inc()
+
+
+def rests_on(age: float) -> None:
+    """A message leaves by an answer of so many seconds ago."""
+    _ANSWER_AGE.labels(SERVICE).observe(age)
 
 
 def unanswered(who: str) -> None:

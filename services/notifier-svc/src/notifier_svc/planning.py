@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -12,7 +12,7 @@ import structlog
 
 from notifier_svc import gate
 from notifier_svc.balances import Check
-from notifier_svc.claims import Claim, Job
+from notifier_svc.claims import Batch, Claim, Job
 from notifier_svc.contacts import REQUIRED_NOTICES, Address, address_of
 from notifier_svc.gate import Facts, Verdict
 from notifier_svc.hours import local_day, may_go_from
@@ -113,9 +113,8 @@ class Planner:
         self._render = render
         self._links = links
 
-    def plan(self, claims: Collection[Claim], check: Check, reminders: Mapping[UUID, int], now: datetime) -> list[Plan]:
-        taken: Counter[str] = Counter()
-        return [self._plan(claim, check, reminders, now, taken) for claim in claims]
+    def plan(self, batch: Batch, check: Check, reminders: Mapping[UUID, int], now: datetime) -> list[Plan]:
+        return [self._plan(claim, check, reminders, now, batch.taken) for claim in batch.claims]
 
     def _plan(
         self, claim: Claim, check: Check, reminders: Mapping[UUID, int], now: datetime, taken: Counter[str]
@@ -178,10 +177,10 @@ def _ended(plan: Plan, job: Job) -> bool:
     """Whether that address may not be used any more, which the plan then says, with the address to use instead."""
     claim = plan.claim
     address = address_of(claim.customer, job.channel)
-    letter = address_of(claim.customer, Channel.LETTER)
     if job.closed:
         why = "suppressed" if job.closed == "full" else "unsubscribed"
-        instead = letter if job.closed == "courtesy" and claim.stage in REQUIRED_NOTICES else None
+        by_letter = job.closed == "courtesy" and claim.stage in REQUIRED_NOTICES
+        instead = address_of(claim.customer, Channel.LETTER) if by_letter else None
     elif job.channel is Channel.SMS and not claim.customer.sms_consent:
         why, instead = "no-consent", None
     elif address is None or address.sha256 != job.recipient_sha256:

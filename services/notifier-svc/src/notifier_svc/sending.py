@@ -13,7 +13,7 @@ from uuid import UUID
 
 import structlog
 
-from notifier_svc import gate
+from notifier_svc import gate, metrics
 from notifier_svc.balances import Check, StillOwed, UnansweredError
 from notifier_svc.hours import may_go_from
 from notifier_svc.planning import Hand, Plan, facts_of
@@ -40,7 +40,7 @@ class Round:
     still_owed: StillOwed
     closed_since: ClosedSince
     clock: Clock
-    waiting: dict[UUID, Hand]
+    waiting: dict[UUID, Hand] = field(default_factory=dict)
     closed: set[Address] = field(default_factory=set)
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     checks: dict[UUID, Check] = field(default_factory=dict)
@@ -75,6 +75,7 @@ class Round:
             if not gate.decide(hand.claim.stage, hand.claim.body.items, facts).same_message(hand.verdict):
                 return False
             hand.check = check
+        metrics.rests_on(check.age())
         self.waiting.pop(hand.job.id, None)
         self.gone += 1
         faults.point("notifier-svc", faults.SENDING)
@@ -104,28 +105,34 @@ class Round:
         return check
 
 
+Prepare = Callable[[], Awaitable[list[Plan]]]
 Mark = Callable[[list[Plan]], Awaitable[list[Hand]]]
 
 
-async def hand_over(round_: Round, plans: Sequence[Plan], mark: Mark) -> AsyncIterator[list[Done]]:
+async def hand_over(round_: Round, prepare: Prepare, mark: Mark) -> AsyncIterator[list[Done]]:
     """Sends what the plans hold; gives results in portions as they come.
 
-    Only what a provider can take at once is marked `sending`: a crash leaves no more than that unknown. What `mark`
-    raises is raised at the end.
+    `prepare` gives the next plans, none when there are no more; it is asked when those before are on their way, for
+    what was asked about them grows old. Only what a provider can take at once is marked `sending`: a crash leaves no
+    more than that unknown. What either raises is raised at the end.
     """
-    waiting, in_flight, landing = deque(plans), dict[asyncio.Task[Done], Hand](), _Landing()
+    waiting, in_flight, landing = deque[Plan](), dict[asyncio.Task[Done], Hand](), _Landing()
+    more = True
     failure: Exception | None = None
     try:
-        while waiting or in_flight:
-            if portion := _portion(waiting, in_flight.values()):
-                try:
+        while more or waiting or in_flight:
+            try:
+                if more and not waiting:
+                    waiting.extend(await prepare())
+                    more = bool(waiting)
+                if portion := _portion(waiting, in_flight.values()):
                     in_flight |= {landing.begin(round_.send(hand)): hand for hand in await mark(portion)}
-                except Exception as error:
-                    failure = error  # no more of them; but what is under way has results of its own
-                    waiting.clear()
+            except Exception as error:
+                more, failure = False, error  # no more of them; but what is under way has results of its own
+                waiting.clear()
             if in_flight:
                 # Half of them: while those are stored and the next are marked, the other half is under way.
-                finished = await landing.of(max(len(in_flight) // 2, 1) if waiting else len(in_flight))
+                finished = await landing.of(max(len(in_flight) // 2, 1) if more or waiting else len(in_flight))
                 if finished:
                     yield [task.result() for task in finished if in_flight.pop(task)]
     finally:
