@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import time
 from collections import Counter
@@ -20,6 +21,9 @@ from remit_testing.stores import Stores
 from remit_local.postgres import wait_until_ready
 
 LONG = 60.0
+# How long before the broker's return one service is told to stop, in turn, in every fifth round and every long one.
+TOLD_BEFORE = 30.0
+TOLD_TO_STOP = ("notifier-svc", "scheduler-svc", "escalation-svc", "invoice-svc")
 RESUME_SECONDS = 60.0
 SETTLE_SECONDS = 120.0
 # Per service process: the pool, the relay's, the worker's lock, and those of the event log on PostgreSQL.
@@ -35,9 +39,13 @@ async def test_kafka_is_stopped_killed_and_started(
     chance: random.Random,
     invariant: Callable[[int, str], Invariant],
 ) -> None:
-    """Stopped in good order or by kill -9, away for up to a minute; work goes on within a minute of its return."""
+    """Stopped in good order or by kill -9, away for up to a minute; work goes on within a minute of its return.
+
+    A service that is told to stop meanwhile does so within its grace, as do all after the last outage.
+    """
     total = rounds(full=200, short=1)
-    hits, slowest = Counter[str](), 0.0
+    hits, slowest, ends = Counter[str](), 0.0, list[float]()
+    turns = itertools.cycle(TOLD_TO_STOP)
     async with scene(make_database, tmp_path, events_url=own_kafka.url) as on:
         for n in range(total):
             how = ("killed", "stopped")[n % 2]
@@ -46,8 +54,15 @@ async def test_kafka_is_stopped_killed_and_started(
             async with on.busy():
                 await asyncio.sleep(chance.uniform(0.5, 2))
                 await asyncio.to_thread(own_kafka.kill if how == "killed" else own_kafka.stop)
-                await asyncio.sleep(away)
+                told = next(turns) if n % 5 == 0 or away == LONG else None
+                await asyncio.sleep(max(away - TOLD_BEFORE, 0))
+                ending = asyncio.create_task(on.running.end(told)) if told else None
+                await asyncio.sleep(min(away, TOLD_BEFORE))
                 await asyncio.to_thread(own_kafka.start)
+                if told and ending:
+                    ends.append(await ending)
+                    on.running.start(told)
+                    await on.running.ready((told, 0))
             slowest = max(slowest, await resumed(on))
             await on.settled(SETTLE_SECONDS)
         result = await on.reckoned(SETTLE_SECONDS)
@@ -55,6 +70,7 @@ async def test_kafka_is_stopped_killed_and_started(
     invariant(7, "broker stopped, killed, restarted under four services").held(
         rounds=total, events=on.events, lost=0, doubled=0, slowest_resume_s=round(slowest, 1), hits=dict(hits)
     )
+    invariant(10, "SIGTERM while the broker is away").held(rounds=len(ends), slowest_end_s=round(max(ends), 1))
 
 
 async def resumed(on: Scene) -> float:

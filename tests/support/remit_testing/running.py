@@ -95,18 +95,22 @@ class Running:
             raise AssertionError(f"{error}\n{self.said()}") from None
 
     async def restart(self, name: str, replica: int = 0) -> tuple[float, float]:
-        """SIGTERM, and a new one once it has ended in good order; gives the seconds to its end and to the next ready.
-
-        Fails when it did not end with exit code 0.
-        """
-        process, began = self._processes[name, replica], time.monotonic()
-        process.terminate()
-        code = await asyncio.to_thread(process.wait, STOP_SECONDS)
-        took = time.monotonic() - began
-        assert code == 0, f"{name} {replica} ended with {code} on SIGTERM\n{self.said()}"
+        """SIGTERM, and a new one once it has ended; gives the seconds to its end and to the next ready."""
+        took, began = await self.end(name, replica), time.monotonic()
         self.start(name, replica)
         await self.ready((name, replica))
-        return took, time.monotonic() - began - took
+        return took, time.monotonic() - began
+
+    async def end(self, name: str, replica: int = 0) -> float:
+        """SIGTERM; gives the seconds to its end. Fails when it did not end in good order, with exit code 0."""
+        process, began = self._processes[name, replica], time.monotonic()
+        process.terminate()
+        try:
+            code = await asyncio.to_thread(process.wait, STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{name} {replica} did not end in {STOP_SECONDS:.0f} s\n{self.said()}") from None
+        assert code == 0, f"{name} {replica} ended with {code} on SIGTERM\n{self.said()}"
+        return time.monotonic() - began
 
     def arm(self, service: str, point: str) -> None:
         """The next process of `service` that comes to `point` kills itself with SIGKILL."""
