@@ -29,8 +29,8 @@ NORMALISED = {
     "language",
     "currency",
 }
-# Of a PUT that is refused for it, as it names another thing.
-NULL = {"nul", "surrogate"}
+# No URL can hold half a pair.
+UNSAYABLE = {"surrogate"}
 
 
 async def test_every_text_field(world: TwoSellers, rounds: Any, seed: int, invariant: Any) -> None:
@@ -77,7 +77,7 @@ async def test_every_text_parameter(world: TwoSellers, rounds: Any, seed: int, i
 def _given(one: Operation) -> Iterator[tuple[str, str, str]]:
     """Every way to say something beside the body, with every text that fits in there."""
     for name, bad in CORPUS.items():
-        if name not in NULL and len(bad) < 5_000:
+        if name not in UNSAYABLE and len(bad) < 5_000:
             for where in ("query", "path"):
                 named = [parameter["name"] for parameter in one.parameters(where)]
                 yield from ((where, parameter, bad) for parameter in named if parameter != "wait")

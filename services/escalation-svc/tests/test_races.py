@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import Counter
 from collections.abc import Callable
 from datetime import date
 from typing import Any
 
+import pytest
+from sqlalchemy import text
 from uuid6 import uuid7
 
+from escalation_svc import rungs
 from escalation_svc.rungs import Rungs
 from escalation_svc.transitions import Rules
 from escalation_svc.watch import Watch
@@ -19,11 +23,12 @@ from remit_events.state import Stage
 
 Day = Callable[[int], date]
 CUSTOMERS = 60
+LEAST = 0.10
 
 
-async def reminded_customers(world: Any, day: Day) -> list[tuple[Any, Any]]:
+async def reminded_customers(world: Any, day: Day, count: int = CUSTOMERS) -> list[tuple[Any, Any]]:
     """Customers with an invoice each whose first rung may be taken now."""
-    debtors = [await world.customer(f"{n:08d}", settle=False) for n in range(CUSTOMERS)]
+    debtors = [await world.customer(f"{n:08d}", settle=False) for n in range(count)]
     found = [(debtor, await debtor.invoice(f"R-{n}", settle=False)) for n, debtor in enumerate(debtors)]
     for offset in (1, 7):
         world.go(day(offset))
@@ -55,8 +60,13 @@ def test_what_was_read_while_a_plan_changed_is_not_believed() -> None:
     assert watch.known() is not None
 
 
-async def test_payments_and_rungs_at_once_leave_no_rung_after_the_end(world: Any, day: Day) -> None:
-    found = await reminded_customers(world, day)
+async def test_payments_and_rungs_at_once_leave_no_rung_after_the_end(
+    world: Any, day: Day, rounds: Any, chance: random.Random, invariant: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both go through all customers a few at a time, the payments in an order of their own."""
+    monkeypatch.setattr(rungs, "CUSTOMERS_AT_ONCE", 2)
+    total = rounds(full=300, short=CUSTOMERS)
+    found = await reminded_customers(world, day, total)
     paid = [
         InvoicePaid(
             **world.keys(debtor),
@@ -68,17 +78,18 @@ async def test_payments_and_rungs_at_once_leave_no_rung_after_the_end(world: Any
         for debtor, bill in found
     ]
 
-    early = 20
+    chance.shuffle(paid)
+    told = asyncio.Event()
 
     async def pay() -> None:
-        for start in range(early, CUSTOMERS, 5):
+        for start in range(0, total, 5):
             await world.publish(*paid[start : start + 5])
+        told.set()
 
     async def look() -> None:
-        for _ in range(20):
+        while not told.is_set():
             await replica(world).run()
 
-    await world.publish(*paid[:early])
     await asyncio.gather(pay(), look())
     await world.rungs()
     events = await world.said()
@@ -88,7 +99,12 @@ async def test_payments_and_rungs_at_once_leave_no_rung_after_the_end(world: Any
             ended.add(event.case_id)
         else:
             assert event.case_id not in ended
-    cases = (await world.get("/v1/cases", limit=200))["data"]
-    assert {case["status"] for case in cases} == {"closed"}
+    async with world.service.db.reading() as session:
+        cases = (await session.execute(text("SELECT status FROM escalation_case"))).scalars().all()
+    assert cases == ["closed"] * total
     assert ended == {event.case_id for event in events}
-    assert 0 < len(ended) <= CUSTOMERS - early
+    rung_first = len(ended) / total
+    assert LEAST <= rung_first <= 1 - LEAST
+    invariant(12, "a payment against its rung").held(
+        rounds=total, rung_first=f"{rung_first:.0%}", payment_first=f"{1 - rung_first:.0%}", after_the_end=0
+    )
