@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID, uuid4
 
 from remit_events.bus import Bus, Record
@@ -33,8 +33,10 @@ def customers(count: int) -> list[CustomerState]:
     ]
 
 
-def invoices(of: Sequence[CustomerState], count: int, *, first: int = 0) -> list[InvoiceState]:
-    """One customer after the other, `first` being the number of the first."""
+def invoices(
+    of: Sequence[CustomerState], count: int, *, first: int = 0, issued_on: date = ISSUED
+) -> list[InvoiceState]:
+    """One customer after the other, `first` being the number of the first; due 30 days after `issued_on`."""
     return [
         InvoiceState(
             id=uuid4(),
@@ -44,9 +46,9 @@ def invoices(of: Sequence[CustomerState], count: int, *, first: int = 0) -> list
             currency="EUR",
             total_minor=11_900 + n,
             balance_minor=11_900 + n,
-            issue_date=ISSUED,
-            due_date=ISSUED + timedelta(days=30),
-            issued_at=datetime(2026, 3, 2, 7, tzinfo=UTC),
+            issue_date=issued_on,
+            due_date=issued_on + timedelta(days=30),
+            issued_at=datetime.combine(issued_on, time(7), UTC),
             version=1,
         )
         for n in range(first, first + count)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import statistics
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from remit_bench.machine import Processes
+from remit_service.commands import what_stays_left_alone
 
 Round = Callable[[], Awaitable[int]]
 
@@ -137,10 +137,9 @@ async def in_turns(
 
 
 async def _timed(processes: Processes, turn: Round) -> Timed:
-    # What was made for the measuring is no part of what the collector would go through in a service.
-    gc.collect()
-    gc.freeze()
-    before, began = processes.cpu(), time.perf_counter()
-    units = await turn()
-    seconds, after = time.perf_counter() - began, processes.cpu()
+    # As a service's process: what was made for the measuring is nothing its collector would go through.
+    with what_stays_left_alone():
+        before, began = processes.cpu(), time.perf_counter()
+        units = await turn()
+        seconds, after = time.perf_counter() - began, processes.cpu()
     return Timed(units, seconds, {group: max(after[group] - before.get(group, 0.0), 0.0) for group in after})

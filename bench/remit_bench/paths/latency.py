@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from uuid import UUID
@@ -20,6 +20,7 @@ from remit_testing.api import Api
 from remit_testing.installations import make_installation
 
 from remit_bench.book import changed, customers, invoices, issued, records, send
+from remit_bench.machine import Processes
 from remit_bench.measure import Figure, Measured
 from remit_bench.paths.sending import sending
 from remit_bench.process import running
@@ -50,9 +51,10 @@ async def run(stage: Stage) -> Measured:
     found = Measured("latency")
     async with sending(stage) as (installation, _, bus, _):
         await _payments(stage, installation, bus, found)
-    async with _planning(stage) as (scheduler, bus):
+    async with _planning(stage) as (scheduler, bus, pid):
         known = await _customers(scheduler, bus, stage.size(PER_SECOND * SECONDS) // EACH)
-        await _plans(stage, scheduler, bus, known, found)
+        processes = stage.processes(**{"scheduler-svc": lambda: pid})
+        await _plans(stage, processes, scheduler, bus, known, found)
     return found
 
 
@@ -87,20 +89,22 @@ async def _paid(api: Api, notifier: asyncpg.Connection, reminders: int) -> dict[
 
 
 @asynccontextmanager
-async def _planning(stage: Stage) -> AsyncIterator[tuple[asyncpg.Connection, Bus]]:
-    """scheduler-svc alone: its database and the bus."""
+async def _planning(stage: Stage) -> AsyncIterator[tuple[asyncpg.Connection, Bus, int]]:
+    """scheduler-svc alone: its database, the bus and the process."""
     installation = await make_installation(stage.make_database, stage.folder, events_url=stage.kafka.url)
     port, environment = installation.addresses.ports["scheduler-svc"], installation.environment("scheduler-svc")
     bus = open_bus(installation.events_url, prefix=installation.topic_prefix)
-    with running(["-m", "scheduler_svc", "run"], port, environment | {"LOG_LEVEL": "warning"}):
+    with running(["-m", "scheduler_svc", "run"], port, environment | {"LOG_LEVEL": "warning"}) as pid:
         async with _database(installation, "scheduler-svc") as database:
-            yield database, bus
+            yield database, bus, pid
     await bus.close()
 
 
 @asynccontextmanager
 async def _database(installation: Installation, service: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(installation.databases[service].replace("+asyncpg", ""))
+    # As services connect: a plan made while a table was empty would go through all of it, 200 times a second.
+    plain = installation.databases[service].replace("+asyncpg", "")
+    connection = await asyncpg.connect(plain, server_settings={"enable_seqscan": "off"})
     try:
         yield connection
     finally:
@@ -118,7 +122,12 @@ async def _customers(scheduler: asyncpg.Connection, bus: Bus, count: int) -> lis
 
 
 async def _plans(
-    stage: Stage, scheduler: asyncpg.Connection, bus: Bus, known: Sequence[CustomerState], found: Measured
+    stage: Stage,
+    processes: Processes,
+    scheduler: asyncpg.Connection,
+    bus: Bus,
+    known: Sequence[CustomerState],
+    found: Measured,
 ) -> None:
     rest, load = _Looking(scheduler), _Looking(scheduler)
     for number in range(stage.size(AT_REST)):
@@ -127,7 +136,7 @@ async def _plans(
         await asyncio.sleep(TICK)
     del rest.seconds[:WARM_UP]
     each, looking = round(PER_SECOND * TICK), asyncio.create_task(load.found())
-    begun = time.perf_counter()
+    begun, before = time.perf_counter(), processes.cpu()
     for tick in range(stage.size(round(SECONDS / TICK))):
         await asyncio.sleep(max(begun + tick * TICK - time.perf_counter(), 0))
         await _issue(bus, known, each, stage.size(AT_REST) + tick * each, load)
@@ -136,13 +145,22 @@ async def _plans(
     took = time.perf_counter() - begun
     await looking
     await load.found()
+    cost = _cost(before, processes.cpu(), len(load.seconds) * ONE_IN)
     found.figures += _percentiles("InvoiceIssued → plan exists, at rest", rest.seconds, REST)
     found.figures += _percentiles(f"InvoiceIssued → plan exists, at {PER_SECOND:,} invoices/s", load.seconds, LOAD)
     found.notes.append(f"invoices came for {took:.0f} s; {len(load.seconds):,} of them were looked for")
+    found.notes.append(f"µs of processor per invoice under that load: {cost}")
+
+
+def _cost(before: Mapping[str, float], after: Mapping[str, float], invoices: int) -> str:
+    """By group of processes; the client makes the invoices and looks for their plans."""
+    each = {name: (after[name] - before.get(name, 0.0)) / invoices * 1e6 for name in after}
+    return ", ".join(f"{name} {micros:,.0f}" for name, micros in sorted(each.items(), key=lambda one: -one[1]))
 
 
 async def _issue(bus: Bus, known: Sequence[CustomerState], count: int, first: int, looking: _Looking) -> None:
-    made = invoices(known, count, first=first)
+    # Of today: old ones are all due at once, and what was measured would be the sweep.
+    made = invoices(known, count, first=first, issued_on=datetime.now(UTC).date())
     ready, now = records(issued(made)), time.perf_counter()
     looking.since |= {one.id: now for one in made[::ONE_IN]}
     await send(bus, ready)

@@ -50,8 +50,9 @@ def sole_zone(country: str) -> str | None:
     return zones[0].key
 
 
+@lru_cache(maxsize=4096)
 def local_date(moment: datetime, zone: str) -> date:
-    """The date on the wall there."""
+    """The date on the wall there; kept, for the moment of a batch is asked about with each of its rows."""
     return moment.astimezone(ZoneInfo(zone)).date()
 
 
