@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from sqlalchemy import text
+
 
 async def all_numbers(world: Any) -> list[str]:
     numbers, cursor = [], None
@@ -42,6 +44,15 @@ async def test_a_number_a_caller_took_is_passed_over(world: Any) -> None:
     await world.invoice(customer, number="R-000002")
     given = [(await world.invoice(customer))["number"] for _ in range(3)]
     assert given == ["R-000001", "R-000003", "R-000004"]
+
+
+async def test_more_digits_when_six_do_not_do(world: Any) -> None:
+    customer = await world.customer()
+    await world.invoice(customer)
+    async with world.service.db.transaction() as session:
+        await session.execute(text("UPDATE number_series SET last_number = 999998"))
+    given = [(await world.invoice(customer))["number"] for _ in range(3)]
+    assert given == ["R-999999", "R-1000000", "R-1000001"]
 
 
 async def test_the_same_number_at_once_goes_to_one(world: Any) -> None:

@@ -27,6 +27,11 @@ FROM unnest(
 ) WITH ORDINALITY AS given (event_id, aggregate_id, aggregate_version, topic, type, key, payload, n)
 ORDER BY n
 """)
+# Most requests cause one event, which needs no arrays.
+_INSERT_ONE = text("""
+INSERT INTO outbox (event_id, aggregate_id, aggregate_version, topic, type, key, payload, time, traceparent)
+VALUES (:event_id, :aggregate_id, :aggregate_version, :topic, :type, :key, :payload, :time, :traceparent)
+""")
 
 
 class Written(NamedTuple):
@@ -52,9 +57,12 @@ async def emit(session: Session, events: Sequence[Event | Written], *, now: date
     if not events:
         return
     parent, rows = traceparent(), _rows(events)
-    if len(rows) < WORTH_COPYING:
+    if len(rows) == 1:
+        given = dict(zip(_GIVEN, rows[0], strict=True))
+        await session.fetch(_INSERT_ONE, {**given, "time": now, "traceparent": parent})
+    elif len(rows) < WORTH_COPYING:
         given = dict(zip(_GIVEN, map(list, zip(*rows, strict=True)), strict=True))
-        await session.execute(_INSERT, {**given, "time": now, "traceparent": parent})
+        await session.fetch(_INSERT, {**given, "time": now, "traceparent": parent})
     else:
         await session.copy("outbox", (*_GIVEN, "time", "traceparent"), ((*row, now, parent) for row in rows))
     session.emitted = True

@@ -129,15 +129,14 @@ def _text(sql: str) -> TextClause:
 async def _insert(
     session: Session, table: Table, columns: tuple[str, ...], data: list[Column], on_conflict: str, returning: str
 ) -> list[Any]:
-    pairs = zip(columns, data, strict=True)
-    same = frozenset(name for name, values in pairs if _all_one(values) and not _is_array(table, name))
+    same = _same(table, columns, data)
     sql = _insert_sql(table, columns, same, on_conflict, returning)
     rows = await session.fetch(sql, _values(table, columns, data, same))
     return [row[0] for row in rows]
 
 
 async def _copy(session: Session, table: Table, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
-    documents = [index for index, name in enumerate(columns) if isinstance(table.c[name].type, JSONB)]
+    documents = [index for index, name in enumerate(columns) if _is_document(table, name)]
     if documents:
         data = _columns(rows)
         for index in documents:
@@ -147,7 +146,8 @@ async def _copy(session: Session, table: Table, columns: tuple[str, ...], rows: 
 
 
 async def _update(session: Session, table: Table, columns: tuple[str, ...], data: list[Column], key: str) -> None:
-    await session.fetch(_update_sql(table, columns, key), _values(table, columns, data, frozenset()))
+    same = _names(columns) if len(data[0]) == 1 else frozenset[str]()
+    await session.fetch(_update_sql(table, columns, key, same), _values(table, columns, data, same))
 
 
 @cache
@@ -156,12 +156,12 @@ def _insert_sql(
 ) -> TextClause:
     names = ", ".join(f'"{name}"' for name in columns)
     arrays = tuple(name for name in columns if name not in same)
-    given = ", ".join(_cast(table, name) if name in same else _value(table, name) for name in columns)
+    given = ", ".join(_one(table, name) if name in same else _value(table, name) for name in columns)
     unnested = ", ".join(f'"{name}"' for name in arrays)
     casts = ", ".join(_cast(table, name, "[]") for name in arrays)
+    rows = f" FROM unnest({casts}) WITH ORDINALITY AS v ({unnested}, ord) ORDER BY ord" if arrays else ""
     return text(
-        f"INSERT INTO {table.name} ({names}) SELECT {given} "  # noqa: S608 - only names of our own tables
-        f"FROM unnest({casts}) WITH ORDINALITY AS v ({unnested}, ord) ORDER BY ord"
+        f"INSERT INTO {table.name} ({names}) SELECT {given}{rows}"  # noqa: S608 - only names of our own tables
         + (f" ON CONFLICT {on_conflict}" if on_conflict else "")
         + (f" RETURNING {returning}" if returning else "")
     )
@@ -177,14 +177,14 @@ def _lock_sql(table: Table, columns: tuple[str, ...], by: str) -> TextClause:
 
 
 @cache
-def _update_sql(table: Table, columns: tuple[str, ...], key: str) -> TextClause:
+def _update_sql(table: Table, columns: tuple[str, ...], key: str, same: frozenset[str]) -> TextClause:
+    """Of one row, all of it `same`, or of many."""
     names = ", ".join(f'"{name}"' for name in columns)
-    settings = ", ".join(f'"{name}" = {_value(table, name)}' for name in columns if name != key)
+    given = {name: _one(table, name) if name in same else _value(table, name) for name in columns}
+    settings = ", ".join(f'"{name}" = {value}' for name, value in given.items() if name != key)
     casts = ", ".join(_cast(table, name, "[]") for name in columns)
-    return text(
-        f"UPDATE {table.name} AS t SET {settings} "  # noqa: S608 - only names of our own tables
-        f"FROM unnest({casts}) AS v ({names}) WHERE t.{key} = v.{key}"
-    )
+    rows = "" if same else f"FROM unnest({casts}) AS v ({names}) "
+    return text(f"UPDATE {table.name} AS t SET {settings} {rows}WHERE t.{key} = {given[key]}")  # noqa: S608 - our own
 
 
 def _value(table: Table, name: str) -> str:
@@ -192,13 +192,27 @@ def _value(table: Table, name: str) -> str:
     return f'CAST(v."{name}" AS text[])' if _is_array(table, name) else f'v."{name}"'
 
 
+def _one(table: Table, name: str) -> str:
+    """What is sent once, for one row or for all."""
+    return f"CAST({_cast(table, name)} AS text[])" if _is_array(table, name) else _cast(table, name)
+
+
 def _cast(table: Table, name: str, dimension: str = "", given: str = "") -> str:
     kind = "text" if _is_array(table, name) else table.c[name].type.compile(_DIALECT)
     return f"CAST(:{given or name} AS {kind}{dimension})"
 
 
+_names = cache(frozenset[str])
+
+
+@cache
 def _is_array(table: Table, name: str) -> bool:
     return isinstance(table.c[name].type, ARRAY)
+
+
+@cache
+def _is_document(table: Table, name: str) -> bool:
+    return isinstance(table.c[name].type, JSONB)
 
 
 def _items(columns: tuple[str, ...]) -> Callable[[Record], tuple[Any, ...]]:
@@ -211,16 +225,26 @@ def _columns(rows: Iterable[tuple[Any, ...]]) -> list[Column]:
     return list(zip(*rows, strict=True))
 
 
+def _same(table: Table, columns: tuple[str, ...], data: list[Column]) -> frozenset[str]:
+    """The columns that are sent once: all of a single row, and those of many that hold one thing, as nothing or now."""
+    rows = len(data[0])
+    if rows == 1:
+        return _names(columns)
+    if rows < WORTH_LOOKING:
+        return frozenset()
+    pairs = zip(columns, data, strict=True)
+    return frozenset(name for name, values in pairs if _all_one(values) and not _is_array(table, name))
+
+
 def _all_one(values: Column) -> bool:
-    """Whether a column holds one and the same thing all over, as nothing or now: then it is sent once."""
     first = values[0]
-    return len(values) >= WORTH_LOOKING and all(value is first for value in values)
+    return all(value is first for value in values)
 
 
 def _values(table: Table, columns: tuple[str, ...], data: list[Column], same: frozenset[str]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, values in zip(columns, data, strict=True):
-        if isinstance(table.c[name].type, JSONB):
+        if _is_document(table, name):
             values = _documents(values)  # noqa: PLW2901
         elif _is_array(table, name):
             values = tuple(_literal(value) for value in values)  # noqa: PLW2901

@@ -48,7 +48,9 @@ async def create(
 ) -> list[Invoice | Problem]:
     """Issues (or keeps as drafts) what can be; gives per invoice itself or why not, in order."""
     by_id, by_external = await _customers(session, seller_id, given)
-    taken = await _taken(session, seller_id, given)
+    # Of one that brings its number the INSERT says whether it is taken: nothing else was written by then.
+    looked_up = len(given) != 1 or not given[0].number
+    taken = await _taken(session, seller_id, given) if looked_up else Taken()
     made: list[tuple[Invoice, InvoiceIn]] = []
     outcomes: list[Invoice | Problem] = []
     for one in given:
@@ -65,7 +67,9 @@ async def create(
     opened, events = await _issue(session, seller_id, made, now)
     stored = await invoices.insert(session, [invoice for invoice, _ in made])
     if len(stored) < len(made):
-        raise _raced()
+        if looked_up:
+            raise _raced()
+        return [_duplicate_of(given[0], await _taken(session, seller_id, given))]
     await disputes.insert(session, opened)
     await emit(session, events, now=now)
     return outcomes
@@ -168,10 +172,8 @@ def _draft(seller_id: UUID, one: InvoiceIn, customer: Who | None, taken: Taken, 
     if customer is None:
         pointer = "/customer_id" if one.customer_id else "/customer_external_id"
         raise unknown(pointer, "customer", one.customer_id or one.customer_external_id)
-    if one.number in taken.numbers:
-        raise duplicate("number", one.number)
-    if one.external_id in taken.external_ids:
-        raise duplicate("external_id", one.external_id)
+    if one.number in taken.numbers or one.external_id in taken.external_ids:
+        raise _duplicate_of(one, taken)
     issue_date = one.issue_date or (None if one.draft else days.today(now, customer))
     if issue_date and not one.draft:
         _need_come(issue_date, now)
@@ -252,6 +254,12 @@ def duplicate(name: str, value: str | None) -> Problem:
         f"An invoice with the {what} {value} exists. Give another, or look it up with GET /v1/invoices?{name}={value}."
     )
     return Problem("duplicate-invoice", 409, "Conflict", detail, [FieldError(f"/{name}", "duplicate", detail, value)])
+
+
+def _duplicate_of(one: InvoiceIn, taken: Taken) -> Problem:
+    if one.number in taken.numbers:
+        return duplicate("number", one.number)
+    return duplicate("external_id", one.external_id) if one.external_id in taken.external_ids else _raced()
 
 
 def _need_come(issue_date: date, now: datetime) -> None:
