@@ -139,3 +139,15 @@ async def test_a_method_there_is_not(client):
 async def test_a_malformed_id_in_the_path_is_a_422(client):
     body = problem(await client.get("/v1/things/no-uuid"), "invalid-request", 422)
     assert [(error["pointer"], error["code"]) for error in body["errors"]] == [("thing_id", "uuid_parsing")]
+
+
+@pytest.mark.parametrize("content", [b'{"name": "desk"', b'{"name": 1}', b'{"name": "desk", "amount_minor": 1}'])
+async def test_who_may_not_call_is_told_so_whatever_they_sent(client, content):
+    headers = {"Authorization": "Bearer rk_nobody", "Content-Type": "application/json"}
+    problem(await client.post("/v1/things", content=content, headers=headers), "unauthenticated", 401)
+
+
+async def test_our_dependencies_are_solved_without_fastapi(sample):
+    """An endpoint gets them all the same: every other test here would fail otherwise."""
+    [route] = [one for one in sample.service.app.routes if one.path == "/v1/things" and "POST" in one.methods]
+    assert route.dependant.dependencies == []

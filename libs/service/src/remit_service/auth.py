@@ -74,10 +74,11 @@ async def _authenticate(request: Request) -> Caller:
         return _service_caller(request)
     # A bearer that is no key of ours would be read as an OIDC JWT here, once issuers can be configured.
     session: Session = request.state.session
-    found = (await session.execute(_LOOK_UP, {"given": key_hash(token)})).one_or_none()
-    if found is None or found.revoked:
+    rows = await session.fetch(_LOOK_UP, {"given": key_hash(token)})
+    if not rows or rows[0]["revoked"]:
         raise _unauthenticated("This API key is unknown or revoked; `remit key list` shows yours, `create` makes one.")
-    return Caller(found.seller_id, found.id, frozenset(found.scopes), found.name)
+    [found] = rows
+    return Caller(found["seller_id"], found["id"], frozenset(found["scopes"]), found["name"])
 
 
 def _service_caller(request: Request) -> Caller:

@@ -161,7 +161,7 @@ def _insert_sql(
     casts = ", ".join(_cast(table, name, "[]") for name in arrays)
     rows = f" FROM unnest({casts}) WITH ORDINALITY AS v ({unnested}, ord) ORDER BY ord" if arrays else ""
     return text(
-        f"INSERT INTO {table.name} ({names}) SELECT {given}{rows}"  # noqa: S608 - only names of our own tables
+        f"INSERT INTO {table.name} ({names}) SELECT {given}{rows}"
         + (f" ON CONFLICT {on_conflict}" if on_conflict else "")
         + (f" RETURNING {returning}" if returning else "")
     )

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 import structlog
-from opentelemetry import propagate, trace
+from opentelemetry import context, propagate, trace
 from opentelemetry.trace import SpanKind, StatusCode
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -18,6 +18,7 @@ from remit_service.problems import Problem
 log = structlog.get_logger(__name__)
 
 _tracer = trace.get_tracer("remit_service")
+_OF_TRACES = frozenset({b"traceparent", b"tracestate", b"baggage"})
 _PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 
 
@@ -35,7 +36,6 @@ class Observed:
             await self.app(scope, receive, send)
             return
         method = scope["method"]
-        carrier = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         started, status = time.perf_counter(), 500
         answered = False
 
@@ -45,18 +45,19 @@ class Observed:
                 status, answered = message["status"], True
             await send(message)
 
-        with _tracer.start_as_current_span(
-            method, propagate.extract(carrier), SpanKind.SERVER, record_exception=False, set_status_on_exception=False
-        ) as span:
-            try:
-                await self.app(scope, receive, sent)
-            except Exception as error:
-                faults.report(error, self.service, method, _route(scope))
-                if answered:
-                    raise
-                await faults.internal().response()(scope, receive, sent)
-            finally:
-                self._record(span, scope, method, status, time.perf_counter() - started)
+        span = _tracer.start_span(method, _parent(scope), SpanKind.SERVER)
+        outside = context.attach(trace.set_span_in_context(span))
+        try:
+            await self.app(scope, receive, sent)
+        except Exception as error:
+            faults.report(error, self.service, method, _route(scope))
+            if answered:
+                raise
+            await faults.internal().response()(scope, receive, sent)
+        finally:
+            self._record(span, scope, method, status, time.perf_counter() - started)
+            context.detach(outside)
+            span.end()
 
     def _record(self, span: trace.Span, scope: Scope, method: str, status: int, seconds: float) -> None:
         route = _route(scope)
@@ -72,6 +73,12 @@ class Observed:
         log.debug(
             "request", service=self.service, method=method, route=route, status=status, ms=round(seconds * 1000, 1)
         )
+
+
+def _parent(scope: Scope) -> context.Context | None:
+    """The trace the caller began, None without one."""
+    carrier = {name.decode(): value.decode("latin-1") for name, value in scope["headers"] if name in _OF_TRACES}
+    return propagate.extract(carrier) if carrier else None
 
 
 def _route(scope: Scope) -> str:

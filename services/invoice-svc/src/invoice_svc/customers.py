@@ -161,7 +161,7 @@ async def lock_owners(
 ) -> list[Owner]:
     """As `lock`, by either id, and reading no more than needed."""
     values = {"seller_id": seller_id, "ids": list(ids), "external_ids": list(external_ids)}
-    return records(Owner, await session.execute(_OWNERS, values))
+    return [Owner(**row) for row in await session.fetch(_OWNERS, values)]
 
 
 async def _locked(session: Session, seller_id: UUID, wanted: ColumnElement[bool]) -> list[Customer]:
