@@ -19,7 +19,7 @@ from sqlalchemy.engine.result import IteratorResult, Result, ScalarResult, Simpl
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from remit_events.driver import Connection
-from remit_events.tracing import statement_failed, statement_span
+from remit_events.tracing import recording, statement_failed, statement_span
 
 WRITING = "BEGIN"
 # One snapshot for all statements of a read, and a write in it fails: a GET never changes anything.
@@ -63,13 +63,14 @@ class Session:
         self._begin = begin
         self._connection: AsyncConnection | None = None
         self._driver: Any = None
+        self._traced = False
 
     async def fetch(self, statement: TextClause, values: Mapping[str, Any]) -> list[Any]:
         """The rows of a statement in text, as the driver gives them."""
         if self._connection is None:
             await self._open()
         sql, names = _numbered(statement)
-        span = statement_span(sql)
+        span = statement_span(sql) if self._traced else None
         try:
             rows: list[Any] = await self._driver.fetch(sql, *[values[name] for name in names], record_class=Row)
         except BaseException as error:
@@ -156,7 +157,7 @@ class Session:
             await connection.invalidate()
             await connection.close()
             raise
-        self._connection, self._driver = connection, driver
+        self._connection, self._driver, self._traced = connection, driver, recording()
         return connection
 
     async def _release(self) -> None:

@@ -21,9 +21,14 @@ def traceparent() -> str | None:
     return f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}"
 
 
+def recording() -> bool:
+    """Whether somebody will see the current span and what goes below it."""
+    return trace.get_current_span().is_recording()
+
+
 def statement_span(sql: str) -> Span | None:
     """A span, begun, for a statement whose text holds only placeholders for values; None outside of a trace."""
-    if not trace.get_current_span().is_recording():
+    if not recording():
         return None
     span = _TRACER.start_span(sql.split(None, 1)[0].upper(), kind=SpanKind.CLIENT)
     span.set_attribute("db.system.name", "postgresql")

@@ -53,9 +53,9 @@ def create_app(
     app.add_exception_handler(RequestValidationError, _validation)
     _add_operations(app, shared, ready_checks)
     add_docs(app)
-    for router in routers:
-        # Their paths are whole: included as routers they would cost every request a third of a millisecond more.
-        app.router.routes.extend(router.routes)
+    # Their paths are whole: included as routers they would cost every request a third of a millisecond more. They come
+    # first, for a request looks at one route after the other.
+    app.router.routes[:0] = [route for router in routers for route in router.routes]
     return app
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -20,6 +21,8 @@ log = structlog.get_logger(__name__)
 _tracer = trace.get_tracer("remit_service")
 _OF_TRACES = frozenset({b"traceparent", b"tracestate", b"baggage"})
 _PROBES = frozenset({"/livez", "/readyz", "/metrics"})
+
+_seconds = lru_cache(1_000)(HTTP_SECONDS.labels)
 
 
 class Observed:
@@ -61,7 +64,7 @@ class Observed:
 
     def _record(self, span: trace.Span, scope: Scope, method: str, status: int, seconds: float) -> None:
         route = _route(scope)
-        HTTP_SECONDS.labels(self.service, method, route, status).observe(seconds)
+        _seconds(self.service, method, route, status).observe(seconds)
         if span.is_recording():
             span.update_name(f"{method} {route}")
             span.set_attribute("http.request.method", method)
