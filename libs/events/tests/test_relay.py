@@ -247,3 +247,16 @@ async def test_relays_share_the_shards_and_take_over(
     assert await shares(relays[2]) == [8]
     await relays[2].close()
     assert await database.rows(UNPUBLISHED) == [(0,)]
+
+
+async def test_a_notice_may_come_after_its_connection_was_given_up(
+    database: DeliveryDatabase, bus: FaultyBus, relay: Relay
+) -> None:
+    """As it does when a session dies while the loop still has the notice to hand on."""
+    await relay.run()
+    driver = relay._driver
+    await relay.close()
+    assert driver.is_closed()
+    relay.wake.clear()
+    relay._on_notice(driver, 1, "remit_outbox", "")
+    assert relay.wake.is_set()

@@ -107,6 +107,7 @@ class Relay:
         self._batch = batch
         self._connection: AsyncConnection | None = None
         self._driver: Any = None
+        self._pid = 0
         self._held: list[int] = []
         self._written = self._committed = True
         self._look_at = 0.0
@@ -149,8 +150,9 @@ class Relay:
         self._written = self._committed = True
         self.wake.set()
 
-    def _on_notice(self, driver: Any, pid: int, _channel: str, _payload: str) -> None:
-        if pid != driver.get_server_pid():
+    def _on_notice(self, _driver: Any, pid: int, _channel: str, _payload: str) -> None:
+        """May come late, of a connection that was given up since, which can no more be asked whose it was."""
+        if pid != self._pid:
             self._written = True
             self.wake.set()
 
@@ -225,6 +227,7 @@ class Relay:
         if self._connection is None:
             self._connection = await self._database.engine.connect()
             self._driver = (await self._connection.get_raw_connection()).driver_connection
+            self._pid = self._driver.get_server_pid()
             # A mark lost in a crash only publishes again, which every inbox knows: no need to wait for the disk.
             await self._driver.execute("SET synchronous_commit = off")
             await self._driver.execute("SELECT pg_advisory_lock($1, pg_backend_pid())", MEMBER_LOCK)
