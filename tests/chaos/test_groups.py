@@ -52,7 +52,7 @@ async def test_one_effect_each_while_members_come_and_go(
     invariant: Callable[[int, str], Invariant],
 ) -> None:
     """Two relays whose acknowledgements get lost; members whose handling fails, or whose offsets are not committed."""
-    database, clock, total = delivery_database, SettableClock(), rounds(full=50, short=1)
+    database, clock, total = delivery_database, SettableClock(), rounds(full=100, short=1)
     customers = [uuid4() for _ in range(CUSTOMERS)]
     written, done, hits, share = 0, 0, Counter[str](), Counter[int]()
     stop, over = asyncio.Event(), asyncio.Event()
