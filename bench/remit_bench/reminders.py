@@ -111,7 +111,8 @@ def letter(seller: SellerState, signer: Dkim | None) -> bytes:
         html=said.html,
         unsubscribe_mailto=links.mailto,
     )
-    return compose(outgoing, signer)
+    message = compose(outgoing)
+    return signer.sign(message, outgoing.at) if signer else message
 
 
 def _item(invoice: InvoiceState, now: datetime) -> Item:

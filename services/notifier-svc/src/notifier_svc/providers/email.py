@@ -6,7 +6,6 @@ from functools import lru_cache
 
 from notifier_svc import mime
 from notifier_svc.providers import Outgoing
-from notifier_svc.providers.signing import Dkim
 
 NOBODY = "no-reply@remit.invalid"
 
@@ -16,8 +15,8 @@ def sender_of(outgoing: Outgoing) -> str:
     return outgoing.seller.sender_email or NOBODY
 
 
-def compose(outgoing: Outgoing, signer: Dkim | None = None) -> bytes:
-    """The message as it goes over the wire; raises mime.HeaderInjectionError on control characters in headers."""
+def compose(outgoing: Outgoing) -> bytes:
+    """The message, not signed; raises mime.HeaderInjectionError on control characters in headers."""
     seller = outgoing.seller
     headers = [
         ("From", mime.address(seller.name, sender_of(outgoing))),
@@ -34,8 +33,7 @@ def compose(outgoing: Outgoing, signer: Dkim | None = None) -> bytes:
     if outgoing.redirected_from:
         headers.append(("X-Remit-Redirected-From", mime.unstructured(outgoing.redirected_from)))
     headers += _unsubscribe(outgoing)
-    message = mime.message(headers, outgoing.text, outgoing.html, boundary=f"remit-{outgoing.delivery_id.hex}")
-    return signer.sign(message, outgoing.at) if signer else message
+    return mime.message(headers, outgoing.text, outgoing.html, boundary=f"remit-{outgoing.delivery_id.hex}")
 
 
 def _unsubscribe(outgoing: Outgoing) -> list[tuple[str, str]]:

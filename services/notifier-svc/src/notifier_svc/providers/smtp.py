@@ -72,7 +72,11 @@ class Smtp:
         try:
             envelope = _envelope(outgoing)
             announcement(*envelope)
-            data = as_data(compose(outgoing, self.signer))
+            message = compose(outgoing)
+            if self.signer:
+                # OpenSSL lets go of the interpreter: half a millisecond another processor has meanwhile.
+                message = await asyncio.to_thread(self.signer.sign, message, outgoing.at)
+            data = as_data(message)
         except ValueError as error:
             return Outcome.refused("not-sendable", str(error))
         while True:
