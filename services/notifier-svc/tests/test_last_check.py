@@ -55,6 +55,28 @@ async def test_no_more_is_asked_about_than_soon_goes(open_world: Any) -> None:
     assert count == before + 100
 
 
+async def test_who_does_not_answer_is_not_asked_about_the_rest(open_world: Any) -> None:
+    world = await open_world(balance_max_age=5)
+    customer = await world.customer()
+    await world.publish(*(world.due(customer, world.invoice(customer)) for _ in range(100)))
+
+    async def end(asked: int) -> None:
+        world.peers.invoice_svc_down = True
+
+    world.peers.before = end
+    await world.settle()
+    assert len(world.peers.asked) == 1
+    [row] = await world.rows(
+        "SELECT count(*) FILTER (WHERE status = 'sent') AS sent, count(*) FILTER (WHERE status = 'pending') AS waiting "
+        "FROM delivery"
+    )
+    assert (row.sent, row.waiting) == (TOGETHER, 100 - TOGETHER)
+    world.peers.invoice_svc_down, world.peers.before = False, None
+    world.clock.set(world.clock.now() + timedelta(seconds=1))
+    await world.settle()
+    assert len(await world.told(ReminderSent)) == 100
+
+
 async def test_few_transactions_store_many_results(open_world: Any) -> None:
     world = await open_world(balance_max_age=5)
     customer = await world.customer()

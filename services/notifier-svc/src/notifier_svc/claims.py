@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -68,9 +68,9 @@ class Batch:
     claims: list[Claim]
     taken: Counter[str] = field(default_factory=Counter)  # by each provider
 
-    def part(self, first: int, size: int) -> Batch:
-        """Some of its touches."""
-        return Batch(self.token, self.claims[first : first + size], self.taken)
+    def divided(self, size: int) -> tuple[Batch, Batch]:
+        """Its first touches and the others."""
+        return replace(self, claims=self.claims[:size]), replace(self, claims=self.claims[size:])
 
 
 # A touch whose seller is not known here yet joins nothing and is looked at again when its lease has passed. JSON comes

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
@@ -15,7 +16,7 @@ import structlog
 
 from notifier_svc import claims, marking, metrics, results
 from notifier_svc.balances import StillOwed, UnansweredError
-from notifier_svc.claims import Batch
+from notifier_svc.claims import Batch, Claim
 from notifier_svc.planning import Hand, Plan, Planner, not_storable, unanswered
 from notifier_svc.results import Done
 from notifier_svc.sending import Round, hand_over
@@ -151,11 +152,15 @@ class Deliveries:
         again = 0
         failure: Exception | None = None
         round_ = Round(self._still_owed, self._closed_since, self._clock)
-        parts = (batch.part(first, TOGETHER) for first in range(0, len(batch.claims), TOGETHER))
+        left = batch
 
         async def prepare() -> list[Plan]:
-            nonlocal again
-            plans = await self._decided(part) if (part := next(parts, None)) else []
+            nonlocal again, left
+            part, left = left.divided(TOGETHER)
+            try:
+                plans = await self._decided(part) if part.claims else []
+            except UnansweredError as error:
+                plans, left = self._unanswered(error, [*part.claims, *left.claims]), replace(left, claims=[])
             again += sum(len(plan.rerouted) for plan in plans)
             round_.waiting |= {hand.job.id: hand for plan in plans for hand in plan.hands}
             # What needs no provider is stored with the first portion.
@@ -171,19 +176,20 @@ class Deliveries:
         return again
 
     async def _decided(self, batch: Batch) -> list[Plan]:
+        """Raises UnansweredError."""
         asked = {invoice for claim in batch.claims for invoice in claim.invoice_ids}
-        try:
-            check = await self._still_owed.ask(asked, {claim.seller.id for claim in batch.claims})
-        except UnansweredError as error:
-            metrics.unanswered(error.who)
-            log.warning("not answered, nothing sent", who=error.who, reason=str(error), touches=len(batch.claims))
-            now = self._clock.now()
-            return [unanswered(claim, f"unanswered: {error.who}", now) for claim in batch.claims]
+        check = await self._still_owed.ask(asked, {claim.seller.id for claim in batch.claims})
         reminders, now = await self._reminders(batch), self._clock.now()
         if any(job.channel is Channel.LETTER for claim in batch.claims for job in claim.jobs):
             # Typesetting takes 20 ms a letter, too long for the event loop.
             return await asyncio.to_thread(self._planner.plan, batch, check, reminders, now)
         return self._planner.plan(batch, check, reminders, now)
+
+    def _unanswered(self, error: UnansweredError, claims: Sequence[Claim]) -> list[Plan]:
+        metrics.unanswered(error.who)
+        log.warning("not answered, nothing sent", who=error.who, reason=str(error), touches=len(claims))
+        now = self._clock.now()
+        return [unanswered(claim, f"unanswered: {error.who}", now) for claim in claims]
 
     async def _reminders(self, batch: Batch) -> dict[UUID, int]:
         """Only a demand needs to know how often was reminded."""

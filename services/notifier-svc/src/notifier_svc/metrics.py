@@ -10,7 +10,7 @@ _HANDED_OVER = Counter(
     "remit_handed_over_total", "Messages handed to a provider, by result", ["service", "channel", "provider", "result"]
 )
 _UNANSWERED = Counter(
-    "remit_unanswered_total", "Batches that waited because a service did not answer", ["service", "who"]
+    "remit_unanswered_total", "Batches of which something waited because a service did not answer", ["service", "who"]
 )
 _LEFT_ALONE = Gauge(
     "remit_provider_left_alone", "1 while a provider is left alone after failures", ["service", "provider"]
