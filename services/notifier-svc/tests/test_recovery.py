@@ -73,6 +73,35 @@ async def test_a_process_that_dies_while_sending_leaves_it_unknown(
         await world.close()
 
 
+async def test_a_database_that_commits_and_goes_away_leaves_nothing_in_sending(
+    make_database: MakeDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The mark is there, but its commit was never answered: nobody sends it, though the process lives on."""
+    world = await World.open(make_database, tmp_path)
+    customer = await world.customer()
+    await world.remind(customer, world.invoice(customer))
+    deliveries: Any = world.task("deliveries")
+    mark = deliveries._mark
+
+    async def unanswered(*given: Any) -> Any:
+        await mark(*given)
+        raise ConnectionResetError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(deliveries, "_mark", unanswered)
+        with pytest.raises(ConnectionResetError):
+            await world.settle()
+    assert await world.statuses() == {"email": "sending"}
+    await deliveries._worker.close()  # the lock's connection is lost too
+    await deliveries._worker.alive()  # and taken again before anybody looks
+    recovery: Any = world.task("recovery")
+    recovery._looked_at = None
+    await world.settle()
+    assert await world.statuses() == {"email": "unknown"}
+    assert world.files() == []
+    await world.close()
+
+
 async def test_a_clock_that_is_ahead_takes_nothing_that_is_on_its_way_for_forgotten(
     make_database: MakeDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,7 +22,7 @@ LIVING = f"""(
 
 
 class Worker:
-    """One process's identity; `id` fits PostgreSQL's int."""
+    """One process's identity, as long as its lock holds; `id` fits PostgreSQL's int."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.id = secrets.randbelow(2**31)
@@ -30,9 +30,13 @@ class Worker:
         self._connection: AsyncConnection | None = None
 
     async def alive(self) -> None:
-        """Takes the lock; again when its connection was lost. To be called before anything is marked sending."""
+        """Takes the lock; again when its connection was lost, and under another number: what was marked by the one
+        before may be nobody's, as a database that goes away can commit without saying so. To be called before
+        anything is marked sending.
+        """
         if self._connection is not None:
             return
+        self.id = secrets.randbelow(2**31)
         connection = await self._engine.connect()
         try:
             await connection.execute(text("SELECT pg_advisory_lock(:space, :id)"), {"space": NAMESPACE, "id": self.id})
