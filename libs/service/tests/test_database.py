@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
@@ -152,3 +153,19 @@ async def test_a_connection_asks_about_types_that_no_other_has_asked_about(db):
         assert await first.scalar(text("SELECT ARRAY['glad']::mood[]")) == ["glad"]
         counts.append(await first.scalar(asked))
     assert counts == [0, 1]
+
+
+async def test_connections_are_kept_when_many_were_needed_at_once(make_database):
+    """Closed ones would be opened again by the next requests, at the cost of tens of them."""
+    opened = Database(await make_database())
+
+    async def process() -> int:
+        async with opened.reading() as session:
+            await session.scalar(text("SELECT pg_sleep(0.05)"))
+            return int(await session.scalar(text("SELECT pg_backend_pid()")))
+
+    first = set(await asyncio.gather(*(process() for _ in range(30))))
+    then = set(await asyncio.gather(*(process() for _ in range(30))))
+    await opened.close()
+    assert len(first) > 10
+    assert then <= first

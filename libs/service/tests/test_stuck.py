@@ -25,7 +25,7 @@ NOW = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 @pytest.fixture
 async def db(make_database: Any) -> Any:
-    opened = Database(await make_database(), pool_size=2)
+    opened = Database(await make_database(), pool_size=2, overflow=20)
     async with opened.engine.begin() as connection:
         await connection.run_sync(metadata.create_all)
     yield opened

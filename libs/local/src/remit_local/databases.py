@@ -48,7 +48,7 @@ async def database(server: EmbeddedPostgres, service: str) -> AsyncIterator[Data
     """One service's database; raises RefusedError for a service there is not."""
     if service not in SERVICES:
         raise RefusedError(f"{service}: the services are {', '.join(SERVICES)}")
-    opened = Database(server.url(database_of(service)), name="remit", pool_size=2)
+    opened = Database(server.url(database_of(service)), name="remit", pool_size=2, overflow=20)
     try:
         yield opened
     finally:
