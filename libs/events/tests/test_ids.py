@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import islice
 from uuid import RFC_4122, UUID
 
 import pytest
@@ -25,3 +26,8 @@ def test_a_clock_set_back_gives_no_earlier_id(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(ids.time, "time_ns", lambda: 0)
     [after] = new_ids(1)
     assert after > before
+
+
+def test_one_by_one_they_are_in_order_too() -> None:
+    made = [*new_ids(1), *islice(ids.ids(), 1_000), *new_ids(1)]
+    assert made == sorted(set(made))

@@ -55,6 +55,12 @@ def test_dates_on_the_wall():
     assert local_time(moment, "Asia/Kathmandu") == time(16, 15)
 
 
+def test_moments_that_look_the_same_are_not():
+    """Of an hour shown twice: equal by Python's rules, and yet an hour apart."""
+    twice = datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"))
+    assert [local_time(twice.replace(fold=fold), "UTC") for fold in (0, 1)] == [time(0, 30), time(1, 30)]
+
+
 @settings(max_examples=500, deadline=None)
 @given(
     day=st.dates(date(1975, 1, 1), date(2037, 12, 31)),

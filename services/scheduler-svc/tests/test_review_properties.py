@@ -15,12 +15,14 @@ from remit_testing.scheduling import Debt, Played, follow, make_debtor, make_inv
 from remit_events.state import Profile
 from remit_service.calendars import WEEKDAYS
 from scheduler_svc.days import days_of
-from scheduler_svc.due import first_look
-from scheduler_svc.ledger import Ledger
+from scheduler_svc.due import due_of, first_look, next_at
+from scheduler_svc.ledger import Ledger, Progress
 from scheduler_svc.plan import old_debt, plan
 from scheduler_svc.policy import Policy
 from scheduler_svc.preview import foresee
-from scheduler_svc.review import review
+from scheduler_svc.records import REVIEWED
+from scheduler_svc.review import assume_sent, review
+from scheduler_svc.work import Work
 
 PLACES = (
     ("AU", "Australia/Lord_Howe"),
@@ -112,6 +114,35 @@ def test_the_first_look_is_at_the_earliest_of_all_steps(
         one = follow(invoice, policy, entered_on=debt.entered or debt.issue)
         earliest = min((step.at for step in plan(one, policy, days)), default=START_OF_TIME)
         assert first_look(one, policy, days, START_OF_TIME) == max(earliest, START_OF_TIME)
+
+
+@given(debt=debts(), policy=policies(), place=places, after=st.integers(-5, 400))
+def test_what_invoices_share_is_what_each_would_have(
+    debt: list[Debt], policy: Policy, place: tuple[str, str | None], after: int
+) -> None:
+    debtor, one = make_debtor(country=place[0], timezone=place[1]), debt[0]
+    entered_on = one.entered or one.issue
+    now = utc(f"{entered_on + timedelta(after)} 12:00")
+    shared = follow(make_invoice(issue=one.issue.isoformat(), due=one.due.isoformat()), policy, entered_on=entered_on)
+    alone = shared._replace(progress={"of no step": Progress(outcome="sent")})  # its plan is made for itself
+    days, work = days_of(debtor, policy), Work(Ledger(debtor, True, (shared,)), {ref(policy): policy}, now, uuid4)
+    assert tuple(plan(shared, policy, days)) == tuple(plan(alone, policy, days))
+    assert next_at(work, shared) == next_at(work, alone)
+    goes, would_go = due_of(work, shared), due_of(work, alone)
+    assert (goes and replace(goes, follow_up=alone)) == would_go
+
+
+@FEW
+@given(ledger=debts(), policy=policies(), place=places)
+def test_a_review_changes_nothing_but_what_is_stored_of_it(
+    ledger: list[Debt], policy: Policy, place: tuple[str, str | None]
+) -> None:
+    debtor, moment = make_debtor(country=place[0], timezone=place[1]), utc("2026-06-01 00:00")
+    before = play(debtor, ledger, policy, until=moment, zone=place[1] or "America/New_York").ledger
+    for look in foresee(before, {ref(policy): policy}, moment, UNTIL):
+        for was, one in zip(before.follow_ups, look.review.ledger.follow_ups, strict=True):
+            assert {name for name in was._fields if getattr(was, name) != getattr(one, name)} <= {"progress", *REVIEWED}
+        before = assume_sent(look.review)
 
 
 @FEW

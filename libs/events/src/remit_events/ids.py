@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import time
+from collections.abc import Iterator
 from uuid import UUID
 
 from asyncpg.pgproto import pgproto
@@ -13,6 +14,7 @@ _VERSION, _VARIANT = 0x7000, 0x8000_0000_0000_0000
 _HALVES = struct.Struct(">QQ")
 # Milliseconds since 1970 and 12 bits of a counter: what an id begins with, and the last one given out.
 _last = 0
+_AT_ONCE = 256
 
 
 def new_ids(count: int) -> list[UUID]:
@@ -26,3 +28,9 @@ def new_ids(count: int) -> list[UUID]:
         pgproto.UUID(_HALVES.pack(clock >> 12 << 16 | _VERSION | clock & 0xFFF, _VARIANT | bits >> 2))
         for clock, bits in zip(range(begin, begin + count), random, strict=True)
     ]
+
+
+def ids() -> Iterator[UUID]:
+    """One by one, for a batch of which nobody knows how many it needs; kept, they would be of an earlier time."""
+    while True:
+        yield from new_ids(_AT_ONCE)

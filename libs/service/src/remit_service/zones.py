@@ -50,15 +50,20 @@ def sole_zone(country: str) -> str | None:
     return zones[0].key
 
 
-@lru_cache(maxsize=4096)
 def local_date(moment: datetime, zone: str) -> date:
-    """The date on the wall there; kept, for the moment of a batch is asked about with each of its rows."""
-    return moment.astimezone(ZoneInfo(zone)).date()
+    """The date on the wall there."""
+    # Of a batch all ask about one moment. Only in UTC two that are equal are the same instant (PEP 495).
+    return _local(moment, zone).date() if moment.tzinfo is UTC else moment.astimezone(ZoneInfo(zone)).date()
 
 
 def local_time(moment: datetime, zone: str) -> time:
     """The time on the wall there."""
-    return moment.astimezone(ZoneInfo(zone)).time()
+    return _local(moment, zone).time() if moment.tzinfo is UTC else moment.astimezone(ZoneInfo(zone)).time()
+
+
+@lru_cache(maxsize=4096)
+def _local(moment: datetime, zone: str) -> datetime:
+    return moment.astimezone(ZoneInfo(zone))
 
 
 @lru_cache(maxsize=65536)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
 
 from scheduler_svc.days import Days
 from scheduler_svc.gate import Ruling, Standing, about_invoice
 from scheduler_svc.ledger import NOTHING_OWED, FollowUp, Progress
-from scheduler_svc.plan import TOO_LATE, Planned, old_debt, plan
+from scheduler_svc.plan import TOO_LATE, Planned, Schedule, is_untouched, old_debt, plan, schedule_of
 from scheduler_svc.policy import Policy, Step
 from scheduler_svc.work import Slot, Work
 
 BY_THE_CLOCK = frozenset({"outside-window", "minimum-gap", "contact-cap"})
+_NOT_LOOKED_AT = Progress()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,9 @@ def due_of(work: Work, follow_up: FollowUp) -> Due | None:
         _without_due_date(work, follow_up)
         return None
     now, policy, days = work.now, work.policy_of(follow_up), work.days_of(follow_up)
-    steps = [one for one in plan(follow_up, policy, days) if one.at <= now and _may_try(follow_up, one, now)]
-    _drop_removed_steps(work, follow_up, policy)
+    steps = [one for one in _come(follow_up, policy, days, now) if _may_try(follow_up, one, now)]
+    if follow_up.progress:
+        _drop_removed_steps(work, follow_up, policy)
     if not steps:
         return None
     ruling = about_invoice(standing(work, follow_up))
@@ -80,7 +84,7 @@ def standing(work: Work, follow_up: FollowUp, *, demand: bool = False) -> Standi
         replied_at=work.replied_at,
         under_review=entry is not None and entry.under_review,
         demand=demand,
-        today=days.local_date(work.now),
+        today=work.today(follow_up),
         days=days,
     )
 
@@ -103,19 +107,48 @@ def next_at(work: Work, follow_up: FollowUp) -> datetime | None:
     due = follow_up.invoice.due_date
     if not follow_up.invoice.is_open or due is None:
         return min(waiting, default=None)
-    days = work.days_of(follow_up)
-    for one in plan(follow_up, work.policy_of(follow_up), days):
-        progress = follow_up.progress.get(one.step.key, Progress())
-        if progress.not_before and progress.not_before > work.now:
-            waiting.append(progress.not_before)
-        elif one.at > work.now:
-            waiting.append(one.at)
-        else:
-            if progress.until:
-                waiting.append(progress.until)
-            if one.step.offset < 0:  # from then on it is too late
-                waiting.append(days.opening(days.next_allowed(due)))
+    policy, days = work.policy_of(follow_up), work.days_of(follow_up)
+    schedule = schedule_of(follow_up, policy, days)
+    if schedule and is_untouched(follow_up, schedule):
+        return _ahead(schedule, due, days, work.now).next_at
+    for one in plan(follow_up, policy, days):
+        waiting += _waits_until(one, follow_up.progress.get(one.step.key, _NOT_LOOKED_AT), due, days, work.now)
     return min(waiting, default=None)
+
+
+def _waits_until(one: Planned, progress: Progress, due: date, days: Days, now: datetime) -> Iterator[datetime]:
+    """When the clock alone may make something of a step that is left."""
+    if progress.not_before and progress.not_before > now:
+        yield progress.not_before
+    elif one.at > now:
+        yield one.at
+    else:
+        if progress.until:
+            yield progress.until
+        if one.step.offset < 0:  # from then on it is too late
+            yield days.opening(days.next_allowed(due))
+
+
+class _Ahead(NamedTuple):
+    """Of a schedule at a moment: the steps whose day has come, and when to look again at one nothing came of yet."""
+
+    come: tuple[Planned, ...]
+    next_at: datetime | None
+
+
+@lru_cache(maxsize=4096)
+def _ahead(schedule: Schedule, due: date, days: Days, now: datetime) -> _Ahead:
+    """Invoices that share a schedule share this: of a sweep's customers most have others' dates."""
+    waiting = [until for one in schedule.steps for until in _waits_until(one, _NOT_LOOKED_AT, due, days, now)]
+    return _Ahead(tuple(one for one in schedule.steps if one.at <= now), min(waiting, default=None))
+
+
+def _come(follow_up: FollowUp, policy: Policy, days: Days, now: datetime) -> Sequence[Planned]:
+    """The steps of its plan whose day has come."""
+    schedule, due = schedule_of(follow_up, policy, days), follow_up.invoice.due_date
+    if schedule and due and is_untouched(follow_up, schedule):
+        return _ahead(schedule, due, days, now).come
+    return [one for one in plan(follow_up, policy, days) if one.at <= now]
 
 
 def first_look(follow_up: FollowUp, policy: Policy, days: Days, now: datetime) -> datetime:
@@ -123,7 +156,8 @@ def first_look(follow_up: FollowUp, policy: Policy, days: Days, now: datetime) -
     if not follow_up.invoice.is_open or follow_up.invoice.due_date is None:
         return now
     # Nothing has moved a step of it yet: they come in order of time.
-    first = next((one.at for one in plan(follow_up, policy, days)), now)
+    steps = plan(follow_up, policy, days)
+    first = steps[0].at if steps else now
     return max(first, now)
 
 
@@ -135,7 +169,7 @@ def _may_try(follow_up: FollowUp, one: Planned, now: datetime) -> bool:
 def _close(work: Work, follow_up: FollowUp) -> None:
     """Nothing is owed any more: steps that fell due before that day and had no outcome get theirs."""
     days, policy = work.days_of(follow_up), work.policy_of(follow_up)
-    closed_on = follow_up.closed_on or days.local_date(work.now)
+    closed_on = follow_up.closed_on or work.today(follow_up)
     ruling = about_invoice(standing(work, follow_up._replace(closed_on=closed_on)))
     assert ruling is not None  # noqa: S101  # an invoice that is not open is paid or void
     for one in plan(follow_up, policy, days, whole=True):
@@ -170,7 +204,7 @@ def _drop_removed_steps(work: Work, follow_up: FollowUp, policy: Policy) -> None
 def _skip(work: Work, follow_up: FollowUp, one: Planned) -> bool:
     """Whether the step will never go, by plan or because its due date has come."""
     due = follow_up.invoice.due_date
-    today = work.days_of(follow_up).local_date(work.now)
+    today = work.today(follow_up)
     if one.skip:
         work.finish(Slot(follow_up.id, one.step.key), "skipped", one.skip, one.inputs)
     elif one.step.offset < 0 and due and today >= due:
@@ -184,7 +218,7 @@ def _skip(work: Work, follow_up: FollowUp, one: Planned) -> bool:
 
 def _catch_up(work: Work, follow_up: FollowUp, policy: Policy, steps: list[Planned]) -> Due | None:
     """What goes of all that is due, by the policy's catch-up rule."""
-    today = work.days_of(follow_up).local_date(work.now)
+    today = work.today(follow_up)
     missed = [one for one in steps if _expected_on(work, follow_up, one) < today]
     if policy.catch_up == "skip":
         for one in missed:

@@ -19,7 +19,7 @@ from scheduler_svc.policies import PolicyCache
 from scheduler_svc.policy import Policy
 
 _FACTS = """
-    c.id, c.seller_id, c.external_id, c.snapshot, c.addresses, c.suppressed, c.next_at,
+    c.id, c.seller_id, c.external_id, c.snapshot::text, c.addresses, c.suppressed, c.next_at,
     coalesce(a."on", true) AS automation_on,
     (SELECT min(received_at) FROM reply WHERE customer_id = c.id AND NOT answered) AS replied_at,
     EXISTS (SELECT FROM demand WHERE customer_id = c.id AND NOT closed) AS has_demands,
@@ -173,13 +173,15 @@ async def load(
     more = {row.invoice_id for row in demands} | {UUID(i["invoice_id"]) for row in failed for i in row.listed} | {*also}
     follow_ups = await fetch(session, _FOLLOW_UPS, ids=ids, more=list(more))
     debtors = {
-        row.id: records.debtor(row.seller_id, CustomerState.model_validate(row.snapshot), row.addresses, row.suppressed)
+        row.id: records.debtor(
+            row.seller_id, CustomerState.model_validate_json(row.snapshot), row.addresses, row.suppressed
+        )
         for row in known
     }
     batch = Batch(known, defaultdict(list), defaultdict(list), defaultdict(list), ContactBook(), debtors)
     for row in follow_ups:
-        batch.follow_ups[row.customer_id].append(records.follow_up(row))
-    there = {row.invoice_id for row in follow_ups}
+        batch.follow_ups[row["customer_id"]].append(records.follow_up(row))
+    there = {row["invoice_id"] for row in follow_ups} if more else set()
     for row in demands:
         if row.invoice_id in there:
             batch.demands[row.customer_id].append(records.demand(row))

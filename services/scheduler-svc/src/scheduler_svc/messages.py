@@ -73,7 +73,7 @@ def demand_touch(
 ) -> Touch:
     """The message of a formal demand as it goes now; its deadline moves with it, so the time to pay stays whole."""
     follow_up = work.follow_ups[demand.invoice_id]
-    today = work.days_of(follow_up).local_date(work.now)
+    today = work.today(follow_up)
     deadline = demand.deadline or demand.triggered_on + timedelta(DEMAND_DAYS)
     return Touch(
         id=again or work.new_id(),
@@ -109,7 +109,7 @@ def moment(work: Work, follow_up: FollowUp, *, without: UUID | None = None) -> M
 
 def item(work: Work, follow_up: FollowUp, step: str) -> Item:
     invoice = follow_up.invoice
-    today = work.days_of(follow_up).local_date(work.now)
+    today = work.today(follow_up)
     late = (today - invoice.due_date).days if invoice.due_date else 0
     return Item(
         invoice=invoice,
@@ -176,7 +176,7 @@ def _go(work: Work, group: Sequence[Going]) -> None:
     """One touch for all of `group`, hardest first."""
     lead = group[0].due
     days = work.days_of(lead.follow_up)
-    today = days.local_date(work.now)
+    today = work.today(lead.follow_up)
     due_date = lead.follow_up.invoice.due_date
     assert due_date is not None  # noqa: S101  # without one nothing falls due
     touch = Touch(

@@ -12,9 +12,9 @@ TOUCHES = Counter("remit_touches_total", "Messages handed over for sending", ["s
 DECISIONS = Counter("remit_decisions_total", "Rows of the decision log", ["service", "outcome", "rule"])
 
 
-def count_touch(stage: str) -> None:
-    TOUCHES.labels(_SERVICE, stage).inc()
+def count_touches(stage: str, times: int) -> None:
+    TOUCHES.labels(_SERVICE, stage).inc(times)
 
 
-def count_decision(outcome: str, rule: str) -> None:
-    DECISIONS.labels(_SERVICE, outcome, rule).inc()
+def count_decisions(outcome: str, rule: str, times: int) -> None:
+    DECISIONS.labels(_SERVICE, outcome, rule).inc(times)

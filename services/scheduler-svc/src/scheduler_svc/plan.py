@@ -6,7 +6,7 @@ before or on the due date it moves to the previous one, after it to the next (do
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -55,6 +55,16 @@ class OldDebt:
     under_review: bool
 
 
+class Schedule:
+    """Every step of a policy that falls due by some dates, in order of offset, whatever became of it."""
+
+    __slots__ = ("entry", "steps")
+
+    def __init__(self, steps: tuple[Planned, ...], entry: OldDebt | None) -> None:
+        self.steps = steps
+        self.entry = entry
+
+
 class Dates(NamedTuple):
     """What of a follow-up its plan hangs on."""
 
@@ -73,10 +83,10 @@ def old_debt(follow_up: FollowUp, policy: Policy) -> OldDebt | None:
 
 def _dates(follow_up: FollowUp) -> Dates | None:
     invoice = follow_up.invoice
-    if invoice.due_date is None:
+    due = invoice.due_date
+    if due is None:
         return None
-    moved = (follow_up.reviewed_on, follow_up.shift_days)
-    return Dates(invoice.issue_date, invoice.due_date, follow_up.entered_on, *moved)
+    return Dates(invoice.issue_date, due, follow_up.entered_on, follow_up.reviewed_on, follow_up.shift_days)
 
 
 def _old_debt(dates: Dates, policy: Policy) -> OldDebt | None:
@@ -107,31 +117,48 @@ def _under_review(dates: Dates) -> bool:
     return dates.reviewed_on is None and (dates.entered_on - dates.due).days > REVIEW_AFTER_DAYS
 
 
-def plan(follow_up: FollowUp, policy: Policy, days: Days, *, whole: bool = False) -> Iterator[Planned]:
+def plan(follow_up: FollowUp, policy: Policy, days: Days, *, whole: bool = False) -> Sequence[Planned]:
     """Every step that falls due, has no final outcome and is not in flight, in order of offset.
 
     While an old debt waits for review only the step it would enter with stands in the plan, unless `whole`.
     """
+    schedule = schedule_of(follow_up, policy, days)
+    if schedule is None:
+        return ()
+    if is_untouched(follow_up, schedule):
+        return schedule.steps
+    return tuple(_left(follow_up, schedule, days, whole=whole))
+
+
+def schedule_of(follow_up: FollowUp, policy: Policy, days: Days) -> Schedule | None:
+    """The one object that all invoices with these dates share; None without a due date."""
     dates = _dates(follow_up)
-    if dates is None:
-        return
-    entry = _old_debt(dates, policy)
-    for scheduled in _schedule(policy, days, dates):
+    return _schedule(policy, days, dates) if dates else None
+
+
+def is_untouched(follow_up: FollowUp, schedule: Schedule) -> bool:
+    """Whether its plan is the schedule as it stands, as that of most: nothing has come of a step yet."""
+    reviewed = schedule.entry is None or not schedule.entry.under_review
+    return not follow_up.progress and follow_up.migrated_on is None and reviewed
+
+
+def _left(follow_up: FollowUp, schedule: Schedule, days: Days, *, whole: bool) -> Iterator[Planned]:
+    entry, migrated_on = schedule.entry, follow_up.migrated_on
+    for scheduled in schedule.steps:
         progress = follow_up.progress.get(scheduled.step.key)
         if progress and (progress.is_final or progress.in_flight):
             continue
         waits = entry and entry.under_review and not whole and scheduled.step != entry.enters
-        one = scheduled if progress else _after_migration(scheduled, follow_up.migrated_on, days)
+        one = scheduled if progress else _after_migration(scheduled, migrated_on, days)
         if one.skip or not waits:
             yield one
 
 
 @lru_cache(maxsize=4096)
-def _schedule(policy: Policy, days: Days, dates: Dates) -> tuple[Planned, ...]:
-    """Every step that falls due by these dates, whatever became of it; many invoices of a day have them in common."""
+def _schedule(policy: Policy, days: Days, dates: Dates) -> Schedule:
     entry = _old_debt(dates, policy)
     falling = ((step, dates.due + timedelta(step.offset)) for step in policy.steps)
-    return tuple(_planned(dates, step, on, entry, days) for step, on in falling if on > dates.issue)
+    return Schedule(tuple(_planned(dates, step, on, entry, days) for step, on in falling if on > dates.issue), entry)
 
 
 def _after_migration(one: Planned, migrated_on: date | None, days: Days) -> Planned:

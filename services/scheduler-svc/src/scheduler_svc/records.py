@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -22,9 +22,11 @@ from scheduler_svc.ledger import (
 )
 
 FOLLOW_UP_COLUMNS = (
-    "invoice_id, seller_id, customer_id, snapshot, policy_key, policy_version, entered_on, progress, shift_days, "
+    "invoice_id, seller_id, customer_id, snapshot::text, policy_key, policy_version, entered_on, progress, shift_days, "
     "harder_used, escalated, reviewed_on, migrated_on, closed_on, disputed_before, exhausted, closed, next_at"
 )
+# What a review may change of a follow-up, beside its progress.
+REVIEWED = ("shift_days", "harder_used", "closed_on", "exhausted", "closed", "next_at")
 DEMAND_COLUMNS = (
     "id, seller_id, customer_id, case_id, invoice_id, rung, triggered_on, deadline, reminders_sent, approved_by, "
     "withdrawn, progress, next_at"
@@ -58,26 +60,14 @@ def contact_keys(reached: Mapping[Channel, Address], channels: Iterable[Channel]
     return [f"{channel}:{reached[channel].sha256}" for channel in read_by_one if reached[channel].sha256]
 
 
-def follow_up(row: Any) -> FollowUp:
-    return FollowUp(
-        invoice=InvoiceState.model_validate(row.snapshot),
-        policy=PolicyRef(row.policy_key, row.policy_version),
-        entered_on=row.entered_on,
-        progress={step: progress(value) for step, value in row.progress.items()},
-        shift_days=row.shift_days,
-        harder_used=row.harder_used,
-        escalated=row.escalated,
-        reviewed_on=row.reviewed_on,
-        migrated_on=row.migrated_on,
-        closed_on=row.closed_on,
-        disputed_before=row.disputed_before,
-        exhausted=row.exhausted,
-        closed=row.closed,
-        next_at=row.next_at,
-    )
-
-
 _NONE_YET: Mapping[str, Any] = {}  # one and the same for all, so that a batch of new ones sends it once
+
+
+def follow_up(row: Sequence[Any]) -> FollowUp:
+    """A row of FOLLOW_UP_COLUMNS, of which those from the policy on are in the order of a FollowUp's."""
+    _, _, _, snapshot, key, version, entered_on, steps, *standing = row
+    moved = {step: progress(value) for step, value in steps.items()} if steps else _NONE_YET
+    return FollowUp(InvoiceState.model_validate_json(snapshot), PolicyRef(key, version), entered_on, moved, *standing)
 
 
 def follow_up_values(one: FollowUp, now: datetime) -> dict[str, Any]:
@@ -101,6 +91,16 @@ def follow_up_values(one: FollowUp, now: datetime) -> dict[str, Any]:
         "exhausted": one.exhausted,
         "closed": one.closed,
         "next_at": one.next_at,
+        "updated_at": now,
+    }
+
+
+def reviewed_values(one: FollowUp, now: datetime) -> dict[str, Any]:
+    """The columns of a follow-up that a review may change; the rest, its snapshot above all, stays as it is stored."""
+    return {
+        "invoice_id": one.id,
+        "progress": {step: progress_values(value) for step, value in one.progress.items()},
+        **{name: getattr(one, name) for name in REVIEWED},
         "updated_at": now,
     }
 

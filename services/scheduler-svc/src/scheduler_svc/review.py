@@ -88,7 +88,7 @@ def _ended(work: Work, one: FollowUp) -> bool:
     """No step is left, none in flight, and there were some: without a due date nothing ever begins."""
     if one.invoice.due_date is None or any(not p.is_final for p in one.progress.values()):
         return False
-    return next(plan(one, work.policy_of(one), work.days_of(one), whole=True), None) is None
+    return not plan(one, work.policy_of(one), work.days_of(one), whole=True)
 
 
 def _result(before: Ledger, work: Work) -> Review:

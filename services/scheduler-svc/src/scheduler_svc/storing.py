@@ -17,7 +17,7 @@ from scheduler_svc.days import today_of
 from scheduler_svc.ledger import Debtor, DemandDue, FollowUp, Ledger
 from scheduler_svc.outgoing import events_of
 from scheduler_svc.review import Review
-from scheduler_svc.work import Decision, Touch
+from scheduler_svc.work import Decision, NewId, Touch
 
 _RELEASE = "DELETE FROM contact WHERE touch_id = ANY(CAST(:touches AS uuid[]))"
 _GIVE_UP = "UPDATE touch SET status = 'given_up' WHERE id = ANY(CAST(:touches AS uuid[]))"
@@ -29,6 +29,7 @@ class Outcome:
     """Rows and events of a batch, collected customer by customer."""
 
     now: datetime
+    new_id: NewId = new_id
     decisions: list[dict[str, Any]] = field(default_factory=list)
     touches: list[dict[str, Any]] = field(default_factory=list)
     again: list[dict[str, Any]] = field(default_factory=list)
@@ -44,7 +45,7 @@ class Outcome:
         """Takes over what a review of `before` decided."""
         debtor = before.debtor
         today = today_of(debtor, self.now)
-        ids = [new_id() for _ in result.decisions]
+        ids = [self.new_id() for _ in result.decisions]
         self.decisions += [
             decision_values(debtor, one, i, self.now, today) for one, i in zip(result.decisions, ids, strict=True)
         ]
@@ -54,7 +55,7 @@ class Outcome:
         self.released += result.released
         self.given_up += result.given_up
         changed = _changed(before.follow_ups, result.ledger.follow_ups)
-        self.follow_ups += [records.follow_up_values(one, self.now) for one in changed]
+        self.follow_ups += [records.reviewed_values(one, self.now) for one in changed]
         self.demands += [demand_values(one) for one in _changed(before.demands, result.ledger.demands)]
         self.customers.append({"id": debtor.id, "next_at": result.next_at})
 
@@ -71,7 +72,7 @@ class Outcome:
             self.touches.append(row | {"demand_id": touch.demand_id})
         self.contacts.append(
             {
-                "id": new_id(),
+                "id": self.new_id(),
                 "seller_id": debtor.seller_id,
                 "customer_id": debtor.id,
                 "on_date": touch.local_date,

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy import text
 
 from remit_events.failures import is_infrastructure
+from remit_events.ids import ids
 from remit_events.session import Session
-from remit_service.bulk import execute, fetch, new_id
+from remit_service.bulk import execute, fetch
 from remit_service.clock import Clock
 from remit_service.database import Database
 from remit_service.logs import describe
 from scheduler_svc.ledger import Contact
 from scheduler_svc.loading import Batch, claim, load
-from scheduler_svc.metrics import FAILED, REVIEWS, count_decision, count_touch
+from scheduler_svc.metrics import FAILED, REVIEWS, count_decisions, count_touches
 from scheduler_svc.policies import PolicyCache
 from scheduler_svc.records import contact_keys
 from scheduler_svc.review import Review, review
@@ -136,7 +139,8 @@ class Sweep:
         return len(ids)
 
     async def _decide(self, session: Session, batch: Batch, now: datetime) -> None:
-        outcome = Outcome(now)
+        new_id = ids().__next__
+        outcome, results = Outcome(now, new_id), []
         for row in batch.rows:
             before = batch.ledger(row)
             result = review(before, self._policies.of(row.seller_id), now, new_id)
@@ -146,13 +150,15 @@ class Sweep:
             for touch in result.touches:
                 reached = contact_keys(before.debtor.addresses, touch.channels)
                 batch.contacts.add(row.seller_id, row.id, Contact(touch.local_date, touch.id), reached)
-            _count(result)
+            results.append(result)
         await outcome.store(session)
+        _count(results)
 
 
-def _count(result: Review) -> None:
-    REVIEWS.inc()
-    for touch in result.touches:
-        count_touch(touch.stage)
-    for decision in result.decisions:
-        count_decision(decision.outcome, decision.rule)
+def _count(results: Sequence[Review]) -> None:
+    REVIEWS.inc(len(results))
+    for stage, times in Counter(touch.stage for result in results for touch in result.touches).items():
+        count_touches(stage, times)
+    rules = Counter((one.outcome, one.rule) for result in results for one in result.decisions)
+    for (outcome, rule), times in rules.items():
+        count_decisions(outcome, rule, times)

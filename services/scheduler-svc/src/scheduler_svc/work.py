@@ -107,6 +107,10 @@ class Work:
             days = self._days[follow_up.policy] = days_of(self.debtor, self.policies[follow_up.policy])
         return days
 
+    def today(self, follow_up: FollowUp) -> date:
+        """The date at the customer's place as the follow-up's policy looks at it."""
+        return self.days_of(follow_up).local_date(self.now)
+
     def change(self, invoice_id: UUID, **changes: Any) -> FollowUp:
         changed = self.follow_ups[invoice_id] = self.follow_ups[invoice_id]._replace(**changes)
         return changed
