@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from remit_events.state import Channel
 from scheduler_svc.ledger import Address, Debtor
@@ -42,7 +43,11 @@ def fallback(debtor: Debtor, tried: Iterable[Channel], allowed: Iterable[Channel
 
 
 def in_order(channels: Iterable[Channel]) -> tuple[Channel, ...]:
-    given = set(channels)
+    return _in_order(frozenset(channels))
+
+
+@cache
+def _in_order(given: frozenset[Channel]) -> tuple[Channel, ...]:
     return tuple(channel for channel in FALLBACK_ORDER if channel in given)
 
 

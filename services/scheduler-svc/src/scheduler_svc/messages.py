@@ -134,6 +134,8 @@ def add_touch(work: Work, touch: Touch) -> None:
 
 def _enough(work: Work, group: Sequence[Due]) -> list[Due]:
     """Drops what asks for less, in its currency and together, than its policy's minimum balance."""
+    if not any(due.policy.minimum_balance for due in group):
+        return list(group)
     totals: Counter[str] = Counter()
     invoices: Counter[str] = Counter()
     for due in group:
@@ -204,6 +206,8 @@ def _put_in_flight(work: Work, due: Due, touch_id: UUID) -> None:
     invoice_id = due.follow_up.id
     for step in (due.lead.key, *due.takes):
         work.put(Slot(invoice_id, step), Progress(touch_id=touch_id))
+    if not (due.shift_days or due.harder):
+        return
     standing_now = work.follow_ups[invoice_id]
     work.change(
         invoice_id,

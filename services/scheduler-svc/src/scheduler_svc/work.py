@@ -86,7 +86,7 @@ class Work:
         self.automation_on = ledger.automation_on
         self.replied_at = ledger.replied_at
         self.policies = policies
-        self._days: dict[PolicyRef, Days] = {}
+        self._rules: dict[PolicyRef, tuple[Policy, Days, date]] = {}
         self.now = now
         self.new_id = new_id
         self.follow_ups: dict[UUID, FollowUp] = {one.id: one for one in ledger.follow_ups}
@@ -99,17 +99,22 @@ class Work:
         self.exhausted: list[FollowUp] = []
 
     def policy_of(self, follow_up: FollowUp) -> Policy:
-        return self.policies[follow_up.policy]
+        return self._rules_of(follow_up.policy)[0]
 
     def days_of(self, follow_up: FollowUp) -> Days:
-        days = self._days.get(follow_up.policy)
-        if days is None:
-            days = self._days[follow_up.policy] = days_of(self.debtor, self.policies[follow_up.policy])
-        return days
+        return self._rules_of(follow_up.policy)[1]
 
     def today(self, follow_up: FollowUp) -> date:
         """The date at the customer's place as the follow-up's policy looks at it."""
-        return self.days_of(follow_up).local_date(self.now)
+        return self._rules_of(follow_up.policy)[2]
+
+    def _rules_of(self, ref: PolicyRef) -> tuple[Policy, Days, date]:
+        found = self._rules.get(ref)
+        if found is None:
+            policy = self.policies[ref]
+            days = days_of(self.debtor, policy)
+            found = self._rules[ref] = (policy, days, days.local_date(self.now))
+        return found
 
     def change(self, invoice_id: UUID, **changes: Any) -> FollowUp:
         changed = self.follow_ups[invoice_id] = self.follow_ups[invoice_id]._replace(**changes)
