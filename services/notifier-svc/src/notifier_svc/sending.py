@@ -105,28 +105,30 @@ class Round:
         return check
 
 
-Prepare = Callable[[], Awaitable[list[Plan]]]
+Prepare = Callable[[], Coroutine[Any, Any, list[Plan]]]
 Mark = Callable[[list[Plan]], Awaitable[list[Hand]]]
 
 
 async def hand_over(round_: Round, prepare: Prepare, mark: Mark) -> AsyncIterator[list[Done]]:
     """Sends what the plans hold; gives results in portions as they come.
 
-    `prepare` gives the next plans, none when there are no more; it is asked when those before are on their way, for
-    what was asked about them grows old. Only what a provider can take at once is marked `sending`: a crash leaves no
-    more than that unknown. What either raises is raised at the end.
+    `prepare` gives the next plans, none when there are no more; it is asked once those before are on their way, for
+    what was asked about them grows old, and works while they land. Only what a provider can take at once is marked
+    `sending`: a crash leaves no more than that unknown. What either raises is raised at the end.
     """
     waiting, in_flight, landing = deque[Plan](), dict[asyncio.Task[Done], Hand](), _Landing()
-    more = True
+    more, coming = True, asyncio.create_task(prepare())
     failure: Exception | None = None
     try:
         while more or waiting or in_flight:
             try:
                 if more and not waiting:
-                    waiting.extend(await prepare())
+                    waiting.extend(await coming)
                     more = bool(waiting)
                 if portion := _portion(waiting, in_flight.values()):
                     in_flight |= {landing.begin(round_.send(hand)): hand for hand in await mark(portion)}
+                    if more and not waiting:
+                        coming = asyncio.create_task(prepare())
             except Exception as error:
                 more, failure = False, error  # no more of them; but what is under way has results of its own
                 waiting.clear()
@@ -136,6 +138,7 @@ async def hand_over(round_: Round, prepare: Prepare, mark: Mark) -> AsyncIterato
                 if finished:
                     yield [task.result() for task in finished if in_flight.pop(task)]
     finally:
+        coming.cancel()
         for task in in_flight:
             task.cancel()
     if failure:
