@@ -114,6 +114,27 @@ async def test_money_known_here_first_counts_once(world: Any) -> None:
     assert [one.amount_minor for one in events if type(one).__name__ == "PaymentReceived"] == [3_000]
 
 
+async def test_money_recorded_by_hand_keeps_its_day(world: Any) -> None:
+    """The export takes back what it had brought, and dates what is left otherwise than people did."""
+    await take(world, row(2))
+    await world.pay(await invoice(world), 6_000)
+    await again(world, paid_date="2026-02-20")
+    status, conflicts, events = await again(world, open_amount_minor=4_000, paid_date="2026-02-27")
+    assert (status, conflicts) == ("changed", [("paid_date", "2026-03-02", "2026-02-27")])
+    assert [type(one).__name__ for one in events] == ["PaymentReversed"]
+    assert await balance(world, "I-2") == ("partly_paid", 4_000, 0)
+
+
+async def test_money_imported_before_gets_the_day_the_export_says_now(world: Any) -> None:
+    await take(world, row(2, open_amount_minor=7_000))
+    await again(world, open_amount_minor=4_000, paid_date="2026-02-20")
+    await again(world, paid_date="2026-02-25")
+    status, conflicts, events = await again(world, open_amount_minor=4_000, paid_date="2026-02-27")
+    assert (status, conflicts) == ("changed", [])
+    assert [type(one).__name__ for one in events] == ["PaymentReversed", "PaymentReversed", "PaymentReceived"]
+    assert await balance(world, "I-2") == ("partly_paid", 4_000, 0)
+
+
 async def test_open_amounts_alone_tell_the_whole_story(world: Any) -> None:
     await take(world, row(2, open_amount_minor=10_000))
     for still_open, left in ((4_000, "partly_paid"), (0, "paid")):

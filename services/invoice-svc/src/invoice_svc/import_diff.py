@@ -187,16 +187,21 @@ def _money(row: ImportRow, known: Known, found: Difference, today: date, *, same
         return
     was = known.invoice.total_minor if before.open_minor is None else before.open_minor
     news = (wanted, found.stated.paid_date) != (was, before.paid_date)
-    left = _left(known.payments, ours, wanted, redated=redated) if news else None
+    left = _left(known.payments, ours, wanted, row.paid_date) if news else None
     if left is None:
         name = "paid_date" if redated else "open_amount_minor"
         found.conflict(name, _iso(paid_on) if redated else ours, _iso(row.paid_date) if redated else wanted)
         return
     found.reversals, balance = left
+    kept = known.payments[: len(known.payments) - found.reversals]
+    newest = kept[-1].received_on if kept else None
     if balance > wanted:
-        found.pay = Pay(balance - wanted, row.paid_date or today)
-    if row.paid_date != paid_on and row.paid_date is not None:
-        found.changed("paid_date", _iso(paid_on), _iso(row.paid_date))
+        newest = row.paid_date or today
+        found.pay = Pay(balance - wanted, newest)
+    if row.paid_date is not None and newest != paid_on:
+        found.changed("paid_date", _iso(paid_on), _iso(newest))
+    if row.paid_date is not None and newest != row.paid_date:  # what is left was recorded by hand, on its own day
+        found.conflict("paid_date", _iso(newest), _iso(row.paid_date))
     if ours != wanted:
         found.changed("open_amount_minor", ours, wanted)
 
@@ -210,18 +215,18 @@ def _no_longer_shown(known: Known, found: Difference) -> None:
         found.conflict("paid_date", _iso(imported[-1]), None)
 
 
-def _left(payments: Sequence[Money], balance: int, wanted: int, *, redated: bool) -> tuple[int, int] | None:
-    """How many of the newest imported payments to reverse for a balance of `wanted` or more, and the balance then;
-    at least one where money is `redated`. None when payments recorded otherwise are in the way."""
+def _left(payments: Sequence[Money], balance: int, wanted: int, day: date | None) -> tuple[int, int] | None:
+    """How many of the newest imported payments to take back, and the balance then: `wanted`, with its newest money of
+    `day` where one is given, or more, of which the rest is recorded anew. None when nothing can be done about it, for
+    payments recorded otherwise are in the way."""
     count = 0
     for money in reversed(payments):
-        if balance >= wanted and not (redated and count == 0):
+        as_wanted = balance == wanted and day in (None, money.received_on)
+        if balance > wanted or as_wanted or not money.imported:
             break
-        if not money.imported:
-            return None
         balance += money.amount_minor
         count += 1
-    return (count, balance) if balance >= wanted else None
+    return (count, balance) if balance > wanted or (balance == wanted and count) else None
 
 
 def _iso(day: date | None) -> str | None:
