@@ -8,7 +8,8 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from remit_testing.delivery import NOW, DeliveryDatabase, event
 
-from remit_events.outbox import WORTH_COPYING, Written, emit
+from remit_events.outbox import Written, emit
+from remit_events.session import WORTH_COPYING
 from remit_events.tables import SHARDS, metadata
 
 

@@ -12,11 +12,9 @@ from sqlalchemy import text
 from remit_events.bus import Record
 from remit_events.envelope import Event, headers_of
 from remit_events.ids import new_ids
-from remit_events.session import Session
+from remit_events.session import WORTH_COPYING, Session
 from remit_events.tracing import traceparent
 
-# From here on COPY, which is parsed anew each time, is cheaper than INSERT, which is planned once.
-WORTH_COPYING = 50
 _GIVEN = ("event_id", "aggregate_id", "aggregate_version", "topic", "type", "key", "payload")
 _INSERT = text("""
 INSERT INTO outbox (event_id, aggregate_id, aggregate_version, topic, type, key, payload, time, traceparent)

@@ -14,12 +14,10 @@ from sqlalchemy import ColumnElement, Result, Table, TextClause, any_, bindparam
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from remit_events.session import Session
+from remit_events.session import WORTH_COPYING, Session
 
 # Fewer rows are sent as they are, whatever they hold.
 WORTH_LOOKING = 20
-# From here on COPY, which is parsed anew each time, is cheaper than INSERT, which is planned once.
-WORTH_COPYING = 50
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 Record = Mapping[str, Any]
